@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,13 @@ def test_a_pod_that_may_end_is_not_started_again(policy: str) -> None:
     ending = pod(policy)
 
     assert plan_steps("web", ending, current(ending, ENDED)) == ()
+
+
+def test_systemd_reads_what_a_worker_that_was_killed_had_written() -> None:
+    unit = replace(RUNNING, outdated=True)
+    written = WriteFiles(pod(), outdated=True)
+    assert plan_steps("web", pod(), current(pod(), unit)) == (written,)
+    assert written in plan_steps("web", pod(), current(pod(image="localhost/x:0"), unit))
 
 
 def test_changed_data_paths_do_not_restart_the_pod() -> None:
@@ -257,11 +265,11 @@ def test_crashes_are_counted_by_name_across_pods_but_not_when_the_worker_stops_t
 
 def test_unit_states_are_read_from_systemctl() -> None:
     running = "Id=a.service\nActiveState=active\nSubState=running\nNRestarts=2\n"
-    text = f"{running}\nId=b.service\nResult=exit-code\n"
+    text = f"{running}\nId=b.service\nResult=exit-code\nNeedDaemonReload=yes\n"
 
     assert parse_unit_states(text) == {
         "a.service": UnitState("active", "running", "success", 2, ""),
-        "b.service": UnitState("inactive", "dead", "exit-code", 0, ""),
+        "b.service": UnitState("inactive", "dead", "exit-code", 0, "", outdated=True),
     }
 
 

@@ -11,18 +11,22 @@ from flotta.worker.processes import run
 COMMAND_TIMEOUT = 30.0  # seconds for a command that does not wait for a unit
 # Seconds: the units themselves say how long a start or stop may take.
 UNLIMITED = math.inf
-PROPERTIES = "Id,ActiveState,SubState,Result,NRestarts,InvocationID"
+PROPERTIES = "Id,ActiveState,SubState,Result,NRestarts,InvocationID,NeedDaemonReload"
 
 
 @dataclass(frozen=True)
 class UnitState:
-    """State of one unit in systemd's words; `active` is inactive for one that is not loaded."""
+    """State of one unit in systemd's words; `active` is inactive for one that is not loaded.
+
+    `outdated` is whether systemd has not read what its files say now.
+    """
 
     active: str = "inactive"
     sub: str = "dead"
     result: str = "success"
     restarts: int = 0
     invocation: str = ""
+    outdated: bool = False
 
     @property
     def waits_for_restart(self) -> bool:
@@ -57,6 +61,7 @@ def parse_unit_states(text: str) -> dict[str, UnitState]:
             result=block.get("Result", "success"),
             restarts=int(block.get("NRestarts") or 0),
             invocation=block.get("InvocationID", ""),
+            outdated=block.get("NeedDaemonReload") == "yes",
         )
         for block in blocks
         if "Id" in block

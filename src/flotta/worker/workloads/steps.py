@@ -20,9 +20,10 @@ class FetchImages:
 
 @dataclass(frozen=True)
 class WriteFiles:
-    """Puts manifest, files and unit settings in place."""
+    """Puts manifest, files and unit settings in place; systemd is to read them if `outdated`."""
 
     pod: Pod
+    outdated: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,11 @@ def plan_steps(
         return (
             *_note_data(name, pod.data, current),
             FetchImages(pod, refresh=True),
-            WriteFiles(pod),
+            WriteFiles(pod, current.unit.outdated),
             StartPod(name, pod.process.is_long),
         )
-    if _has_other_settings(pod, current.record):
-        return (WriteFiles(pod),)
+    if current.unit.outdated or _has_other_settings(pod, current.record):
+        return (WriteFiles(pod, current.unit.outdated),)
     if current.unit.changing or (_is_finished(pod, current) and not interrupted):
         return ()
     stale = current.unit.active == "active" and current.pod_digest not in ("", pod.digest)
