@@ -87,19 +87,21 @@ def _make_scratch(path: Path) -> None:
 
 def _find_or_create(claim: Claim, group: int | None) -> Path:
     """Return where podman keeps the files of a claim; raises PreparationError."""
-    inspect = ("volume", "inspect", "--format", "{{.Mountpoint}}", "--", claim.volume)
+    # podman also finds a volume whose name only begins with this one.
+    inspect = ("volume", "inspect", "--format", "{{.Name}} {{.Mountpoint}}", "--", claim.volume)
     found = _run_podman(*inspect)
-    if found.returncode != 0:
+    if not found.stdout.startswith(f"{claim.volume} "):
         # With an owner, podman does not give the volume to the first container's user.
         owner = ["--opt", f"o=uid=0,gid={group}"] if group is not None else []
         labels = f"{NAMESPACE_LABEL}={claim.namespace}", f"{CLAIM_LABEL}={claim.name}"
         options = [option for label in labels for option in ("--label", label)]
         _run_podman("volume", "create", *options, *owner, "--", claim.volume)
         found = _run_podman(*inspect)
-    if found.returncode != 0 or not found.stdout.startswith("/"):
+    name, _, place = found.stdout.rstrip("\n").partition(" ")
+    if name != claim.volume or not place.startswith("/"):
         cause = (found.stderr.strip().splitlines() or ["podman gave no reason"])[-1]
         raise PreparationError(f'claim "{claim.name}": {cause.removeprefix("Error: ")}')
-    return Path(found.stdout.rstrip("\n"))
+    return Path(place)
 
 
 def _run_podman(*arguments: str) -> subprocess.CompletedProcess[str]:
