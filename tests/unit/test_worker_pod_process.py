@@ -19,11 +19,13 @@ from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.installed_manifests import list_images
 from flotta.worker.workloads.manifest import Pod, build_pod
 from flotta.worker.workloads.non_root import check_user
+from flotta.worker.workloads.pod_documents import serialize
 from flotta.worker.workloads.pod_facts import DeviceFacts
 from flotta.worker.workloads.records import FORMAT, WorkloadRecord
 from flotta.worker.workloads.state import Observation, classify_start_failure, derive_state
 from flotta.worker.workloads.steps import Current, WriteFiles, plan_steps
 from flotta.worker.workloads.workload_paths import WorkloadPaths
+from flotta.yaml_loader import load_yaml
 
 PATHS = WorkloadPaths(Path("/s/web"), Path("/v/web"))
 INIT = {"name": "prepare", "image": "tool", "ports": [{"containerPort": 80}]}
@@ -165,6 +167,55 @@ def test_the_unit_prepares_before_it_plays_and_a_start_may_take_hours(tmp_path: 
     assert (tmp_path / "w/web/process.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_pod_whose_name_is_like_an_id_is_not_taken_for_another(tmp_path: Path) -> None:
+    guard = "podman pod create --infra=false --name db >/dev/null 2>&1; "
+    text = drop_in(tmp_path, build("db"))
+    assert f"ExecStartPre=/bin/sh -c '{guard}:'" in text
+    assert text.count(guard) == 3  # play --replace, pod stop and --down remove a pod by its name
+    assert "pod create" not in drop_in(tmp_path / "other", build("web"))
+
+
+def test_a_pod_ends_with_the_hooks_that_it_was_started_with(tmp_path: Path) -> None:
+    hooked = {"name": "main", "image": "x", "lifecycle": {"preStop": {"sleep": {"seconds": 1}}}}
+    started = tmp_path / "w/web/process.started.json"
+    copy = f"ExecStartPre=/bin/cp -- {started.with_name('process.json')} {started}"
+    text = drop_in(tmp_path, build(containers=[hooked], terminationGracePeriodSeconds=600))
+    assert copy in text
+    started.write_bytes((tmp_path / "w/web/process.json").read_bytes())
+    text = drop_in(tmp_path, build())
+    assert " pre-stop " in text
+    assert "TimeoutStopSec=660" in text
+    assert f"ExecStartPre=/bin/rm -f -- {started}" in text
+    started.unlink()
+    assert "process" not in drop_in(tmp_path, build())
+
+
+def test_manifests_with_the_secrets_of_an_earlier_specification_go(tmp_path: Path) -> None:
+    main = {"name": "main", "image": "x", **field("status.podIP")}
+    drop_in(tmp_path, build(containers=[main]))
+    for name in ("pod.addressed.yaml", "init.addressed.yaml"):
+        (tmp_path / "w/web" / name).touch()
+    drop_in(tmp_path, build(containers=[main]))
+    assert (tmp_path / "w/web/pod.addressed.yaml").exists()
+    drop_in(tmp_path, build())
+    assert not list((tmp_path / "w/web").glob("*.addressed.yaml"))
+
+
+def test_podman_can_read_every_character() -> None:
+    text = '\U0001f600 caf\u00e9 \u2028 \x7f \x85 \ufeff \\ud83d "\n\t%$ \U0010ffff'
+    manifest = serialize({"args": [text]}).decode()
+    assert json.loads(manifest) == load_yaml(manifest) == {"args": [text]}
+    # YAML has no pairs of surrogates; of characters, it takes those beyond the first plane.
+    assert "\U0001f600 caf\\u00e9 \\u2028 \\u007f" in manifest
+
+
+def test_a_host_name_is_not_longer_than_linux_has_it() -> None:
+    name = "a" * 80
+    assert played(build(name))["spec"]["hostname"] == "a" * 63
+    assert "hostname" not in played(build("a" * 63))["spec"]
+    assert played(build(name, hostname="shop"))["spec"]["hostname"] == "shop"
+
+
 def test_images_of_init_containers_are_in_use_while_none_of_them_runs(tmp_path: Path) -> None:
     files = WorkloadFiles(tmp_path / "w", tmp_path / "v", tmp_path / "units")
     files.write_pod(build(initContainers=[INIT]))
@@ -237,7 +288,7 @@ def test_podmans_listing_tells_init_containers_from_others() -> None:
 
 def check_root(user: str, *, pod: dict[str, Any] | None = None, **own: Any) -> None:
     main = {"name": "main", "image": "x", "securityContext": own}
-    for check in build(containers=[main], securityContext=pod or {}).user_checks:
+    for check in build(containers=[main], securityContext=pod or {}).process.non_root:
         check_user(check, user)
 
 
@@ -267,10 +318,12 @@ def test_the_container_counts_before_the_pod_and_a_number_before_the_image() -> 
 
 def test_init_containers_must_not_be_root_either() -> None:
     pod = build(initContainers=[INIT], securityContext={"runAsNonRoot": True})
-    assert [check.container for check in pod.user_checks] == ["prepare", "main"]
+    assert [check.container for check in pod.process.non_root] == ["prepare", "main"]
 
 
 def test_the_cause_of_a_failed_start_has_a_reason() -> None:
     assert classify_start_failure('init container "a" exited with code 1') == "InitContainerFailed"
+    root = 'container "a" has runAsNonRoot and image x runs as root'
+    assert classify_start_failure(root) == "CreateContainerConfigError"
     failed = 'the postStart hook of container "a" failed: exit 1'
     assert classify_start_failure(failed) == "PostStartHookFailed"

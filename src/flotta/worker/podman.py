@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Required, TypedDict, TypeVar
 
+from flotta.worker.pod_names import make_placeholder
 from flotta.worker.pod_unit.plan import address_pod_of, init_pod_of
 from flotta.worker.processes import NOT_FOUND, ProcessResult, run
 
@@ -177,6 +178,8 @@ async def remove_pod(name: str) -> bool:
 
     The pods that its unit makes before it go too.
     """
+    if placeholder := make_placeholder(name):
+        await run(*placeholder, timeout=COMMAND_TIMEOUT)
     names = (name, init_pod_of(name), address_pod_of(name))
     done = await run("podman", "pod", "rm", "-f", "-i", "--", *names, timeout=COMMAND_TIMEOUT)
     return done.ok or done.status == NOT_FOUND  # where podman is not installed, no pod runs

@@ -16,15 +16,18 @@ from pathlib import Path
 from flotta.worker.pod_unit.addresses import write_addresses
 from flotta.worker.pod_unit.hooks import HookFailed, run_post_start, run_pre_stop
 from flotta.worker.pod_unit.init_containers import InitContainerFailed, run_init_containers
-from flotta.worker.pod_unit.plan import ProcessPlan, read_plan
-from flotta.worker.pod_unit.podman_calls import CallFailed, list_running, remove_pod
+from flotta.worker.pod_unit.non_root import RunsAsRoot, check_users
+from flotta.worker.pod_unit.plan import ADDRESSED_INIT, STARTED_PLAN, ProcessPlan, read_plan
+from flotta.worker.pod_unit.podman_calls import CallFailed, list_running, remove_pod, stop_pod
 from flotta.worker.systemd import stop_later
+
+UNASKED = 10.0  # seconds until a systemctl that failed was not ended by what it asked for
 
 Stage = Callable[[ProcessPlan, Path], Awaitable[None]]
 
 
 async def _initialise(plan: ProcessPlan, directory: Path) -> None:
-    name = "init.addressed.yaml" if plan.is_addressed else "init.yaml"
+    name = ADDRESSED_INIT if plan.is_addressed else "init.yaml"
     await run_init_containers(plan, directory / name)
 
 
@@ -41,12 +44,15 @@ async def _pre_stop(plan: ProcessPlan, directory: Path) -> None:
 
 async def _clean(plan: ProcessPlan, directory: Path) -> None:
     """Stop what still runs: systemd does not know the containers, only podman does."""
-    for pod in (plan.init_pod, plan.workload):
-        if await list_running(pod):
-            await remove_pod(pod, plan.grace)
+    if await list_running(plan.init_pod):
+        await stop_pod(plan.init_pod, plan.grace)
+        await remove_pod(plan.init_pod)
+    if await list_running(plan.workload):  # it stays, so that its exit codes can be read
+        await stop_pod(plan.workload, plan.grace)
 
 
 STAGES: dict[str, Stage] = {
+    "users": check_users,
     "addresses": write_addresses,
     "initialise": _initialise,
     "post-start": _post_start,
@@ -58,6 +64,12 @@ STAGES: dict[str, Stage] = {
 def _say(sentence: str) -> None:
     sys.stderr.write(f"Error: {sentence}\n")
     sys.stderr.flush()
+
+
+def _find_plan(stage: str, path: Path) -> Path:
+    """Return the plan for a stage: a pod ends as the plan says by which it was started."""
+    started = path.with_name(STARTED_PLAN)
+    return started if stage == "pre-stop" and started.exists() else path
 
 
 async def _run_stage(stage: Stage, path: Path, unit: str) -> int:
@@ -77,11 +89,14 @@ async def _end_for_good(unit: str) -> int:
     0 does not make the unit fail.
     """
     ended = asyncio.Event()
-    # Before: systemd may be faster than systemctl.
+    # Before: systemd may be faster than systemctl, which it then ends as well.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-    if not await stop_later(unit):
+    asked = await stop_later(unit)
+    try:
+        async with asyncio.timeout(None if asked else UNASKED):
+            await ended.wait()
+    except TimeoutError:
         return 1
-    await ended.wait()
     return 0
 
 
@@ -89,8 +104,8 @@ def main(arguments: list[str]) -> int:
     """Carry out one stage of a plan; return an exit status, with the cause on standard error."""
     stage, path, unit = arguments
     try:
-        return asyncio.run(_run_stage(STAGES[stage], Path(path), unit))
-    except (CallFailed, OSError, ValueError) as error:
+        return asyncio.run(_run_stage(STAGES[stage], _find_plan(stage, Path(path)), unit))
+    except (CallFailed, RunsAsRoot, OSError, ValueError) as error:
         _say(str(error))
         return 1
 

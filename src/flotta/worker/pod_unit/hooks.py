@@ -16,11 +16,11 @@ from flotta.identity.ssl_contexts import unverified_client_context
 from flotta.worker.pod_unit.plan import Hook, HttpGet, ProcessPlan
 from flotta.worker.pod_unit.podman_calls import (
     CallFailed,
-    call,
     execute,
     find_infra,
     list_running,
     read_networks,
+    stop_pod,
 )
 
 HOOK_TIMEOUT = 24 * 3600.0  # seconds for a postStart hook: Kubernetes has no limit
@@ -44,14 +44,14 @@ async def run_post_start(plan: ProcessPlan) -> None:
 async def run_pre_stop(plan: ProcessPlan) -> list[str]:
     """Run the preStop hooks of the containers that run, then stop the pod; return what failed.
 
-    Hooks and containers share the grace period. Raises CallFailed when podman does not stop it.
+    Hooks and containers share the grace period; without one no hook runs. Raises CallFailed when
+    podman does not stop it.
     """
     began = time.monotonic()
-    running = await list_running(plan.workload)
+    running = await list_running(plan.workload) if plan.grace else ()
     containers = [name.removeprefix(f"{plan.workload}-") for name in running]
     failures = await run_hooks(plan, "preStop", plan.grace, containers)
-    left = round(grace_left(plan.grace, began))
-    await call("pod", "stop", "-t", str(left), "--", plan.workload, timeout=120.0 + left)
+    await stop_pod(plan.workload, round(grace_left(plan.grace, began)))
     return failures
 
 
@@ -88,7 +88,7 @@ async def _run_hook(plan: ProcessPlan, hook: Hook, seconds: float) -> str:
             await _request(plan, hook.http_get, seconds)
         else:
             await asyncio.sleep(min(hook.sleep, seconds))
-    except (CallFailed, OSError, http.client.HTTPException) as error:
+    except (CallFailed, OSError, ValueError, http.client.HTTPException) as error:
         return str(error) or type(error).__name__
     return ""
 

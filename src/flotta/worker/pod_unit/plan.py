@@ -15,6 +15,8 @@ MAX_PLAN = 1 << 20  # bytes
 # What stands in a manifest for an address until the unit knows it, at each start.
 HOST_ADDRESS = "flotta-host-address-2c0f7f0e"
 POD_ADDRESS = "flotta-pod-address-2c0f7f0e"
+STARTED_PLAN = "process.started.json"  # beside `process.json`: that of the pod that runs
+ADDRESSED_MANIFEST, ADDRESSED_INIT = "pod.addressed.yaml", "init.addressed.yaml"
 ADDRESS_FILE = "address.env"  # what systemd gives podman as its environment
 
 
@@ -37,6 +39,17 @@ class Hook(msgspec.Struct, frozen=True, omit_defaults=True):
     sleep: int = 0
 
 
+class UserCheck(msgspec.Struct, frozen=True):
+    """A container that must not run as root, and the image that says who it runs as.
+
+    `may_pull` is whether an image that is missing is fetched.
+    """
+
+    container: str
+    image: str
+    may_pull: bool = True
+
+
 class ProcessPlan(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is to be done for the pod `workload`.
 
@@ -53,6 +66,7 @@ class ProcessPlan(msgspec.Struct, frozen=True, omit_defaults=True):
     host_network: bool = False
     post_start: tuple[Hook, ...] = ()
     pre_stop: tuple[Hook, ...] = ()
+    non_root: tuple[UserCheck, ...] = ()
 
     @property
     def init_pod(self) -> str:
@@ -62,7 +76,12 @@ class ProcessPlan(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def is_empty(self) -> bool:
         """Whether podman alone starts and stops the pod."""
-        return not (self.init_containers or self.is_addressed or self.post_start or self.pre_stop)
+        return self == ProcessPlan(
+            self.workload,
+            restart_policy=self.restart_policy,
+            grace=self.grace,
+            host_network=self.host_network,
+        )
 
     @property
     def is_long(self) -> bool:

@@ -42,17 +42,34 @@ async def make_pod(manifest: Path) -> None:
     await call("play", "kube", "--start=false", str(manifest), timeout=PLAY_TIMEOUT)
 
 
-async def remove_pod(pod: str, grace: int = 0) -> None:
-    """Stop and remove a pod, if it exists; raises CallFailed."""
-    await call(
-        "pod", "rm", "-f", "-i", "-t", str(grace), "--", pod, timeout=COMMAND_TIMEOUT + grace
-    )
+async def remove_pod(pod: str) -> None:
+    """Kill and remove a pod, if it exists; raises CallFailed.
+
+    podman 5.4 fails once for a pod whose network went with its last process.
+    """
+    argv = ("pod", "rm", "-f", "-i", "-t", "0", "--", pod)
+    try:
+        await call(*argv)
+    except CallFailed:
+        await call(*argv)
 
 
 async def list_running(pod: str) -> list[str]:
-    """Return the names of the containers of a pod that run, without podman's own."""
-    listing = await call("ps", "--format", "json", "--filter", f"pod={pod}")
-    return [entry["Names"][0] for entry in json.loads(listing or "[]") if not entry.get("IsInfra")]
+    """Return the names of the containers of a pod that run, without podman's own.
+
+    A filter by pod would also find one whose id begins with that name.
+    """
+    listing = await call("ps", "--pod", "--format", "json")
+    return [
+        entry["Names"][0]
+        for entry in json.loads(listing or "[]")
+        if entry.get("PodName") == pod and not entry.get("IsInfra")
+    ]
+
+
+async def stop_pod(pod: str, grace: int) -> None:
+    """Stop the containers of a pod at once; raises CallFailed if one is still there."""
+    await call("pod", "stop", "-t", str(grace), "--", pod, timeout=COMMAND_TIMEOUT + grace)
 
 
 async def read_state(container: str) -> ContainerState:

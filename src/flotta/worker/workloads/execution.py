@@ -85,8 +85,8 @@ class StepExecution:
         match step:
             case FetchImages():
                 await self._fetch_images(step)
-            case WriteFiles(pod):
-                await self._write_files(pod)
+            case WriteFiles(pod, outdated):
+                await self._write_files(pod, outdated=outdated)
             case NoteData(name, data):
                 await asyncio.to_thread(self._files.write_data, name, data)
             case StartPod(name):
@@ -100,7 +100,7 @@ class StepExecution:
 
     async def _fetch_images(self, step: FetchImages) -> None:
         await self._pull_images(step)
-        for check in step.pod.user_checks:
+        for check in step.pod.process.non_root:
             check_user(check, await podman.read_image_user(check.image))
 
     async def _pull_images(self, step: FetchImages) -> None:
@@ -126,9 +126,9 @@ class StepExecution:
                     message = "; ".join([error.message, *pod.skipped_auth])
                     raise WorkloadError(error.reason, message) from error
 
-    async def _write_files(self, pod: Pod) -> None:
+    async def _write_files(self, pod: Pod, *, outdated: bool) -> None:
         uids = await find_user_ids(pod.volumes.users)
-        if await asyncio.to_thread(self._files.write_pod, pod, uids):
+        if await asyncio.to_thread(self._files.write_pod, pod, uids) or outdated:
             await self._reload_systemd()
 
     async def _flush_data(self, name: str) -> None:

@@ -105,9 +105,8 @@ class WorkloadFiles:
     def write_pod(self, pod: Pod, uids: Set[int] = frozenset()) -> bool:
         """Put everything of a pod in place; return whether systemd has to reload its units.
 
-        `uids` are the users other than root who write to the export directory.
-        Raises OSError when a file cannot be written; everything is then written again
-        later, because the record with the digest is the last file.
+        `uids` are the users other than root who write to the export directory. Raises OSError; then
+        everything is written again later, because the record with the digest is the last file.
         """
         paths = self.paths_of(pod.name)
         self._make_directories(paths, pod)
@@ -332,6 +331,9 @@ def _without_pod(record: WorkloadRecord, *, unsent: bool) -> WorkloadRecord:
 
 def _write_process(pod: Pod, paths: WorkloadPaths) -> None:
     """Write what the unit does besides podman, and the manifest of the init containers."""
+    if not pod.process.is_addressed:  # they contain secrets of another specification
+        paths.addressed_manifest.unlink(missing_ok=True)
+        paths.addressed_init.unlink(missing_ok=True)
     plan = None if pod.process.is_empty else process_plan.encode_plan(pod.process)
     for path, content in ((paths.init_manifest, pod.init_manifest), (paths.process_plan, plan)):
         if content is None:

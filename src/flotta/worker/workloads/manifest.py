@@ -23,7 +23,7 @@ from flotta.worker.workloads.environment import complete_environment
 from flotta.worker.workloads.hooks import Hooks, read_hooks
 from flotta.worker.workloads.host_names import check_host_names
 from flotta.worker.workloads.name_servers import leave_out_domains_of_device
-from flotta.worker.workloads.non_root import UserCheck, list_user_checks
+from flotta.worker.workloads.non_root import list_user_checks
 from flotta.worker.workloads.pod_documents import (
     Document,
     has_addresses,
@@ -70,7 +70,6 @@ class Pod:
     auth: bytes | None = None
     skipped_auth: tuple[str, ...] = ()  # clauses for the message of a failed pull
     data: DataConfiguration | None = None
-    user_checks: tuple[UserCheck, ...] = ()
     init_manifest: bytes | None = None
     process: ProcessPlan = NO_PLAN
     volumes: PodVolumes = field(default_factory=PodVolumes)
@@ -188,7 +187,6 @@ def _make_pod(
         never_pull=tuple(image for image, policy in policies.items() if policy == "Never"),
         restart_policy=_read_restart_policy(spec),
         grace=_read_grace_period(spec),
-        user_checks=list_user_checks(spec),
         init_manifest=serialize(initial) if initial else None,
         process=_plan_process(pod, spec, hooks),
         data=workload.data,
@@ -207,6 +205,7 @@ def _plan_process(pod: Document, spec: PodSpec, hooks: Hooks) -> ProcessPlan:
         host_network=bool(spec.get("hostNetwork")),
         post_start=hooks.post_start,
         pre_stop=hooks.pre_stop,
+        non_root=list_user_checks(spec),
     )
 
 

@@ -1,23 +1,16 @@
 """`runAsNonRoot`: a container that would run as root is not started.
 
-Rules: `verifyRunAsNonRoot` of k8s.io/kubernetes/pkg/kubelet/kuberuntime. The number in `runAsUser`
-counts; without one it is the user of the image, which must be a number.
+The number in `runAsUser` counts; without one it is the user of the image, which must be a number.
+The worker looks at it before it changes anything, the unit of the pod at each start.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from flotta.protocol.reasons.workloads import CREATE_CONTAINER_CONFIG_ERROR
 from flotta.worker.errors import WorkloadError
+from flotta.worker.pod_unit.non_root import describe_root, refuse_root
+from flotta.worker.pod_unit.plan import UserCheck
 from flotta.worker.workloads.pod_spec import Container, PodSpec, list_containers
-
-
-class UserCheck(NamedTuple):
-    """A container that must not run as root, and the image that says who it runs as."""
-
-    container: str
-    image: str
 
 
 def list_user_checks(spec: PodSpec) -> tuple[UserCheck, ...]:
@@ -26,7 +19,9 @@ def list_user_checks(spec: PodSpec) -> tuple[UserCheck, ...]:
     Raises WorkloadError CreateContainerConfigError for one that is to run as root anyway.
     """
     return tuple(
-        UserCheck(container["name"], container["image"])
+        UserCheck(
+            container["name"], container["image"], container.get("imagePullPolicy") != "Never"
+        )
         for container in list_containers(spec)
         if _needs_check(container, spec)
     )
@@ -48,24 +43,12 @@ def _needs_check(container: Container, spec: PodSpec) -> bool:
 
 
 def check_user(check: UserCheck, user: str) -> None:
-    """Raise WorkloadError CreateContainerConfigError if an image's user is or may be root.
-
-    `user` is `USER` of the image: empty, a name or number, or that with a group after a colon.
-    """
-    name = user.partition(":")[0]
-    if name.isdecimal() and int(name):
-        return
-    if name and not name.isdecimal():
-        raise _refuse(
-            check.container,
-            f"image {check.image} has the user {name[:80]!r}, who may be root: only a number tells",
-        )
-    raise _refuse(check.container, f"image {check.image} runs as root")
+    """Raise WorkloadError CreateContainerConfigError if an image's user is or may be root."""
+    if problem := describe_root(check.image, user):
+        raise _refuse(check.container, problem)
 
 
 def _refuse(container: str, cause: str, *, permanent: bool = False) -> WorkloadError:
     return WorkloadError(
-        CREATE_CONTAINER_CONFIG_ERROR,
-        f'container "{container}" has runAsNonRoot and {cause}',
-        permanent=permanent,
+        CREATE_CONTAINER_CONFIG_ERROR, refuse_root(container, cause), permanent=permanent
     )

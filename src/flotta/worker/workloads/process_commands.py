@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flotta.worker.pod_unit.addresses import NETWORK_VARIABLE
-from flotta.worker.pod_unit.plan import ADDRESS_FILE, ProcessPlan
+from flotta.worker.pod_unit.plan import ADDRESS_FILE, ProcessPlan, read_plan
 from flotta.worker.workloads.unit_lines import UNIT_NAME, quote, render_command
 from flotta.worker.workloads.workload_paths import WorkloadPaths
 
@@ -17,16 +17,17 @@ class ProcessCommands:
     """Command lines by the moment at which the unit runs them.
 
     `play` are settings that replace how podman plays the manifest. `is_long` is whether a start may
-    take any time.
+    take any time. `grace` is the longest time in seconds that containers have to exit.
     """
 
-    addresses: tuple[str, ...] = ()
+    begin: tuple[str, ...] = ()
     initialise: tuple[str, ...] = ()
     play: tuple[str, ...] = ()
     post_start: tuple[str, ...] = ()
     pre_stop: tuple[str, ...] = ()
     clean: tuple[str, ...] = ()
     is_long: bool = False
+    grace: int = 0
 
 
 NOTHING = ProcessCommands()
@@ -40,15 +41,40 @@ def render_commands(plan: ProcessPlan, paths: WorkloadPaths) -> ProcessCommands:
         return (render_command("flotta.worker.pod_unit", *words),) if needed else ()
 
     has_hooks = plan.post_start or plan.pre_stop
+    started = _read_started(paths)
     return ProcessCommands(
-        addresses=stage("addresses", plan.is_addressed),
+        begin=(
+            *stage("users", plan.non_root),
+            *_render_keeping(plan, paths, started),
+            *stage("addresses", plan.is_addressed),
+        ),
         initialise=stage("initialise", plan.init_containers),
         play=_render_play(paths) if plan.is_addressed else (),
         post_start=stage("post-start", plan.post_start),
-        pre_stop=stage("pre-stop", plan.pre_stop),
+        pre_stop=stage("pre-stop", plan.pre_stop or (started and started.pre_stop)),
         clean=stage("clean", plan.init_containers or has_hooks),
         is_long=plan.is_long,
+        grace=max(plan.grace, started.grace if started else 0),
     )
+
+
+def _read_started(paths: WorkloadPaths) -> ProcessPlan | None:
+    try:
+        return read_plan(paths.started_plan)
+    except (OSError, ValueError):
+        return None
+
+
+def _render_keeping(
+    plan: ProcessPlan, paths: WorkloadPaths, started: ProcessPlan | None
+) -> tuple[str, ...]:
+    """Return what keeps the plan of the pod that is started now.
+
+    Its hooks are those to run when it ends, also because another plan has taken the place.
+    """
+    if plan.pre_stop:
+        return (f"/bin/cp -- {quote(str(paths.process_plan))} {quote(str(paths.started_plan))}",)
+    return (f"/bin/rm -f -- {quote(str(paths.started_plan))}",) if started else ()
 
 
 def _render_play(paths: WorkloadPaths) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import string
 from pathlib import Path
 
+from flotta.worker.pod_names import make_placeholder
 from flotta.worker.workloads import process_commands
 from flotta.worker.workloads.process_commands import ProcessCommands
 from flotta.worker.workloads.unit_lines import quote
@@ -21,7 +22,7 @@ PLAIN = frozenset(string.ascii_letters + string.digits + ":_.")
 # `play kube --down` of podman 4.3.1 kills without grace, so the pod is stopped first. A pod that
 # ended by itself ($MAINPID is empty) stays, so that its exit codes can be read.
 STOP = (
-    "ExecStop=/bin/sh -c '{condition}podman pod stop -t {grace} -- {pod}; "
+    "ExecStop=/bin/sh -c '{condition}{guard}podman pod stop -t {grace} -- {pod}; "
     """exec podman play kube --down -- "$$1"' sh %I"""
 )
 IF_IT_RUNS = 'test -n "$$MAINPID" || exit 0; '
@@ -66,6 +67,7 @@ def render_drop_in(
     `podman-restart.service` would otherwise start the same pods at boot.
     """
     ends = restart_policy in ("Never", "OnFailure")
+    guard = _render_guard(pod)
     lines = [
         "# Written by flotta-device-worker; changes are lost.",
         "[Unit]",
@@ -75,24 +77,31 @@ def render_drop_in(
         *(f"RequiresMountsFor={quote(path)}" for path in preparation.paths),
         "[Service]",
         f"TimeoutStartSec={'infinity' if process.is_long else '15min'}",
-        f"TimeoutStopSec={grace + STOP_MARGIN}",
+        f"TimeoutStopSec={max(grace, process.grace) + STOP_MARGIN}",
         "Restart=on-failure" if ends else "Restart=always",
         "RestartSec=30",
         *(["SuccessExitStatus=137 143"] if ends else []),
-        *(f"ExecStartPre={command}" for command in process.addresses),
+        *(f"ExecStartPre={command}" for command in process.begin),
         *(f"ExecStartPre={command}" for command in preparation.first),
         *(f"ExecStartPre={command}" for command in process.initialise),
         *(f"ExecStartPre={command}" for command in preparation.late),
+        *([f"ExecStartPre=/bin/sh -c '{guard}:'"] if guard else []),
         *process.play,
         "ExecStop=",
         *(f"ExecStop=-{command}" for command in process.pre_stop),
-        STOP.format(condition=IF_IT_RUNS if ends else "", grace=grace, pod=pod),
+        STOP.format(condition=IF_IT_RUNS if ends else "", guard=guard, grace=grace, pod=pod),
         *([f"Environment=REGISTRY_AUTH_FILE={auth_file}"] if auth_file else []),
         f"ExecStartPost=/bin/sh -c '! podman ps -aq --filter pod={pod} "
         "--filter status=created | grep -q .'",
         *(f"ExecStartPost={command}" for command in process.post_start),
         *(f"ExecStopPost=-{command}" for command in process.clean),
-        """ExecStopPost=-/bin/sh -c 'test "$$SERVICE_RESULT" = success || """
-        """podman play kube --down -- "$$1" >/dev/null 2>&1' sh %I""",
+        """ExecStopPost=-/bin/sh -c 'test "$$SERVICE_RESULT" = success && exit; """
+        f"""{guard}podman play kube --down -- "$$1" >/dev/null 2>&1' sh %I""",
     ]
     return "\n".join([*lines, ""]).encode()
+
+
+def _render_guard(pod: str) -> str:
+    """Return shell code that keeps podman from taking another pod for this one, empty if none."""
+    placeholder = make_placeholder(pod)
+    return f"{' '.join(placeholder)} >/dev/null 2>&1; " if placeholder else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from flotta.worker.pod_unit.plan import ADDRESSED_INIT, ADDRESSED_MANIFEST, STARTED_PLAN
+
 MOUNTS = Path("/run/flotta-volumes")  # gone after a reboot, like what is mounted below it
 
 
@@ -29,12 +31,22 @@ class WorkloadPaths:
     @property
     def addressed_manifest(self) -> Path:
         """The manifest as the unit has completed it, if it has marks for addresses."""
-        return self.directory / "pod.addressed.yaml"
+        return self.directory / ADDRESSED_MANIFEST
+
+    @property
+    def addressed_init(self) -> Path:
+        """The manifest of the init containers as the unit has completed it."""
+        return self.directory / ADDRESSED_INIT
 
     @property
     def process_plan(self) -> Path:
         """What the unit does besides podman, if there is something to do."""
         return self.directory / "process.json"
+
+    @property
+    def started_plan(self) -> Path:
+        """The plan by which the pod that runs was started, if it has something to do at its end."""
+        return self.directory / STARTED_PLAN
 
     @property
     def auth_file(self) -> Path:
