@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flotta.worker.workloads.units import unit_name
-from pods.device import Device
+from pods.device import WORKER, Device
 from pods.pod import Pod, container
 from waiting import wait_until
 
@@ -56,6 +56,28 @@ def test_a_restart_without_the_worker_runs_each_once_again(device: Device, pod: 
         assert pod.sh("cat /export/runs").split() == ONCE
     finally:
         device.start_worker()
+
+
+def test_a_reboot_without_the_worker_runs_each_once_again(device: Device, pod: Pod) -> None:
+    pod.sh("rm /export/runs")
+    device.reboot(with_worker=False)
+    try:
+        pod.wait_running()
+        assert pod.sh("cat /export/runs").split() == ONCE
+    finally:
+        device.host.sh(f"systemctl enable {WORKER}")
+        device.start_worker()
+
+
+def test_a_power_cut_during_one_leaves_nothing_in_the_way(device: Device) -> None:
+    script = "test -e /export/second || { touch /export/second; exec sleep 3600; }"
+    spec = {"initContainers": [container("cut", script)], "containers": [container()]}
+    pod = device.deploy("cut", spec)
+    device.control.wait_status("cut", lambda status: "is running" in status.get("message", ""))
+    device.control.forget()
+    device.host.cut_power()
+    pod.wait_running()
+    device.remove("cut")
 
 
 def test_a_stop_ends_an_init_container_and_a_failed_one_is_tried_again(device: Device) -> None:

@@ -29,11 +29,14 @@ def resource(name: str, wanted: str, **reference: Any) -> dict[str, Any]:
     return {"name": name, "valueFrom": {"resourceFieldRef": {"resource": wanted, **reference}}}
 
 
+# What systemd, a shell, YAML or JSON could take for something else.
+TEXT = "%n 100% ${HOME} $HOME 'one' \"two\" \\t\tcafé \u2028 \x7f \U0001f600\n- last: #line "
 MAIN = container(
-    script=f"echo $0 > /tmp/argument; {STUBBORN}",
-    args=["$(GREETING) $$(WHO) $(NOBODY)"],
+    script=f'echo $0 > /tmp/argument; printf %s "$1" > /tmp/text; {STUBBORN}',
+    args=["$(GREETING) $$(WHO) $(NOBODY)", TEXT],
     env=[
         {"name": "WHO", "value": "bert"},
+        {"name": "TEXT", "value": TEXT},
         {"name": "GREETING", "value": "hello-$(WHO)-$$(WHO)"},
         field("POD", "metadata.name"),
         field("NAMESPACE", "metadata.namespace"),
@@ -64,12 +67,18 @@ def pod(device: Device) -> Iterator[Pod]:
 
 
 def variables(pod: Pod) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in pod.sh("env").splitlines())
+    lines = pod.sh("env").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def test_variables_refer_to_others_and_commands_to_variables(pod: Pod) -> None:
     assert variables(pod)["GREETING"] == "hello-bert-$(WHO)"
     assert pod.sh("cat /tmp/argument") == "hello-bert-$(WHO) $(WHO) $(NOBODY)"
+
+
+def test_every_character_arrives(pod: Pod) -> None:
+    assert pod.sh("cat /tmp/text") == TEXT
+    assert pod.sh('printf %s "$TEXT"') == TEXT
 
 
 def test_a_pod_is_told_about_itself_and_its_device(pod: Pod) -> None:
