@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import time
@@ -12,7 +14,7 @@ import pytest
 
 from flotta.protocol.models import Workload
 from flotta.worker.pod_unit.hooks import grace_left, run_hooks
-from flotta.worker.pod_unit.plan import Hook, ProcessPlan
+from flotta.worker.pod_unit.plan import Hook, HttpGet, ProcessPlan
 from flotta.worker.podman import Container
 from flotta.worker.probes.container_run import ContainerRun
 from flotta.worker.workloads.container_hooks import ContainerHooks
@@ -113,3 +115,22 @@ async def test_hooks_that_fail_are_named_and_others_run(calls: Path) -> None:
 def test_a_container_has_two_seconds_whatever_its_hook_took() -> None:
     assert grace_left(10, time.monotonic() - 100) == 2
     assert grace_left(10, time.monotonic()) > 9
+
+
+async def test_a_server_that_never_comes_to_an_end_is_not_waited_for() -> None:
+    gone = asyncio.Event()
+
+    async def dribble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        with contextlib.suppress(OSError):
+            while await writer.drain() is None:
+                writer.write(b"X: y\r\n")
+                await asyncio.sleep(0.05)
+        gone.set()
+
+    async with await asyncio.start_server(dribble, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        hook = Hook("main", http_get=HttpGet(port, host="127.0.0.1"))
+        failed = await run_hooks(ProcessPlan("web", pre_stop=(hook,)), "preStop", 1)
+        assert failed == ['the preStop hook of container "main" failed: no answer within 1 seconds']
+        await gone.wait()

@@ -178,14 +178,14 @@ def test_a_pod_whose_name_is_like_an_id_is_not_taken_for_another(tmp_path: Path)
 def test_a_pod_ends_with_the_hooks_that_it_was_started_with(tmp_path: Path) -> None:
     hooked = {"name": "main", "image": "x", "lifecycle": {"preStop": {"sleep": {"seconds": 1}}}}
     started = tmp_path / "w/web/process.started.json"
-    copy = f"ExecStartPre=/bin/cp -- {started.with_name('process.json')} {started}"
+    copy = f"ExecStartPre=-/bin/ln -f {started.with_name('process.json')} {started}"
     text = drop_in(tmp_path, build(containers=[hooked], terminationGracePeriodSeconds=600))
     assert copy in text
     started.write_bytes((tmp_path / "w/web/process.json").read_bytes())
     text = drop_in(tmp_path, build())
     assert " pre-stop " in text
     assert "TimeoutStopSec=660" in text
-    assert f"ExecStartPre=/bin/rm -f -- {started}" in text
+    assert f"ExecStartPre=-/bin/rm -f -- {started}" in text
     started.unlink()
     assert "process" not in drop_in(tmp_path, build())
 

@@ -7,7 +7,9 @@ answer to a request is success.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
+import socket
 import time
 from collections.abc import Collection
 from typing import Literal
@@ -88,6 +90,8 @@ async def _run_hook(plan: ProcessPlan, hook: Hook, seconds: float) -> str:
             await _request(plan, hook.http_get, seconds)
         else:
             await asyncio.sleep(min(hook.sleep, seconds))
+    except TimeoutError:
+        return f"no answer within {seconds:.0f} seconds"
     except (CallFailed, OSError, ValueError, http.client.HTTPException) as error:
         return str(error) or type(error).__name__
     return ""
@@ -100,18 +104,24 @@ async def _request(plan: ProcessPlan, action: HttpGet, seconds: float) -> None:
     if not host:
         networks = await read_networks(await find_infra(plan.workload))
         host = next(iter(networks.values()), LOOPBACK)
-    await asyncio.to_thread(_get, action, host, seconds)
-
-
-def _get(action: HttpGet, host: str, seconds: float) -> None:
-    if action.scheme.upper() == "HTTPS":
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, action.port, timeout=seconds, context=unverified_client_context()
-        )
-    else:
-        connection = http.client.HTTPConnection(host, action.port, timeout=seconds)
+    connection = _prepare_connection(action, host, seconds)
     try:
-        connection.request("GET", action.path or "/", headers=dict(action.headers))
-        connection.getresponse()
+        async with asyncio.timeout(seconds):  # for all of it; that of a socket is for each step
+            await asyncio.to_thread(_get, connection, action)
     finally:
+        if connection.sock is not None:  # ends the thread, which cannot be cancelled
+            with contextlib.suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
         connection.close()
+
+
+def _prepare_connection(action: HttpGet, host: str, seconds: float) -> http.client.HTTPConnection:
+    if action.scheme.upper() == "HTTPS":
+        context = unverified_client_context()
+        return http.client.HTTPSConnection(host, action.port, timeout=seconds, context=context)
+    return http.client.HTTPConnection(host, action.port, timeout=seconds)
+
+
+def _get(connection: http.client.HTTPConnection, action: HttpGet) -> None:
+    connection.request("GET", action.path or "/", headers=dict(action.headers))
+    connection.getresponse()

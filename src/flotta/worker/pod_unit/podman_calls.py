@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from flotta.backoff import Backoff
 from flotta.worker.causes import extract_cause
 from flotta.worker.processes import run
 
 COMMAND_TIMEOUT = 120.0  # seconds for a command that waits for no container
 PLAY_TIMEOUT = 900.0  # seconds to make a pod, on slow machines too
-SETTLE = 0.2  # seconds between two looks while podman writes down an exit
+# Seconds until the next look while podman writes down an exit: it never does for a container whose
+# conmon was killed.
+SETTLE = 0.2, 30.0
 
 
 class CallFailed(Exception):
@@ -86,9 +89,10 @@ async def wait_exit(container: str) -> int:
 
     No process waits meanwhile: the kernel says when conmon ends, which the container ends with.
     """
+    backoff = Backoff(*SETTLE, jitter=0.0)
     while (state := await read_state(container)).status in ("running", "paused", "stopping"):
         await _wait_process(state.monitor)
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(backoff.next())
     return state.exit_code
 
 

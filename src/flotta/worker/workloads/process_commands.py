@@ -73,8 +73,9 @@ def _render_keeping(
     Its hooks are those to run when it ends, also because another plan has taken the place.
     """
     if plan.pre_stop:
-        return (f"/bin/cp -- {quote(str(paths.process_plan))} {quote(str(paths.started_plan))}",)
-    return (f"/bin/rm -f -- {quote(str(paths.started_plan))}",) if started else ()
+        # A link needs no room on the disk, and keeps what it was made of: files are replaced.
+        return (f"-/bin/ln -f {quote(str(paths.process_plan))} {quote(str(paths.started_plan))}",)
+    return (f"-/bin/rm -f -- {quote(str(paths.started_plan))}",) if started else ()
 
 
 def _render_play(paths: WorkloadPaths) -> tuple[str, ...]:
