@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+
+from rendered_pages import ROOT, write_pages
 
 from flotta.pod_fields import containers, pod, volumes
 from flotta.pod_fields.field import Field, Refusal, Support
 
-PAGE = Path(__file__).parents[1] / "docs/reference/pod-fields.md"
+PAGE = ROOT / "docs/reference/pod-fields.md"
 # Headings of the page, and the rows of the table below each.
 SECTIONS: dict[str, Sequence[Field]] = {
     "Network": pod.NETWORK,
@@ -72,18 +73,5 @@ def _describe(row: Field, refusal: Refusal) -> str:
     return f"{which}{refusal.message}"
 
 
-def main() -> int:
-    """Write the page if it is out of date, or only say so."""
-    old = PAGE.read_text()
-    new = render(old)
-    if new == old:
-        return 0
-    print("docs/reference/pod-fields.md was out of date")
-    if "--check" in sys.argv:
-        return 1
-    PAGE.write_text(new)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_pages({PAGE: render(PAGE.read_text())}))

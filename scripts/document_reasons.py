@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+
+from rendered_pages import ROOT, write_pages
 
 from flotta.protocol.reasons import (
     conditions,
@@ -30,7 +31,7 @@ from flotta.protocol.reasons.reason import (
     Workload,
 )
 
-PAGE = Path(__file__).parents[1] / "docs/reference/reasons.md"
+PAGE = ROOT / "docs/reference/reasons.md"
 # Headings of the page, and the rows of the table below each.
 SECTIONS: dict[str, Sequence[Reason]] = {
     "While a workload is deployed": workloads.DEPLOYING,
@@ -105,18 +106,5 @@ def _place_cells(row: Reason) -> tuple[str, ...]:
             return tuple(row.place)
 
 
-def main() -> int:
-    """Write the page if it is out of date, or only say so."""
-    old = PAGE.read_text()
-    new = render(old)
-    if new == old:
-        return 0
-    print("docs/reference/reasons.md was out of date")
-    if "--check" in sys.argv:
-        return 1
-    PAGE.write_text(new)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_pages({PAGE: render(PAGE.read_text())}))

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from rendered_pages import ROOT, write_pages
 from role_inputs import ROLES_FOLDER, read_inputs, to_markdown
 
 from flotta.settings.device import GATEWAY_FILE
@@ -20,7 +21,6 @@ from flotta.settings.roles import PLAYBOOKS
 from flotta.settings.setting import Number, Setting
 from flotta.settings.table import CONTROL_PLANE, PROGRAMS, ROLES
 
-ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/reference/settings.md"
 INTRODUCTION = """# Settings
 
@@ -187,14 +187,9 @@ def render() -> dict[Path, str]:
     return {PAGE: render_page(), **texts}
 
 
-def main() -> int:
-    """Write what is out of date, or only name it."""
-    stale = {path: text for path, text in render().items() if path.read_text() != text}
-    for path, text in stale.items():
-        print(f"{path.relative_to(ROOT)} was out of date")
-        if "--check" not in sys.argv:
-            path.write_text(text)
-    return bool(stale and "--check" in sys.argv)
+def main() -> bool:
+    """Write what is out of date, or only name it; return whether a check failed."""
+    return write_pages(render())
 
 
 if __name__ == "__main__":

@@ -4,118 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from workload_host import STARTS, Host, running, workload_of
 
-from flotta.protocol.models import (
-    DataConfiguration,
-    DeviceConfigurationMessage,
-    Workload,
-    WorkloadStatus,
-)
-from flotta.worker import podman, systemd
-from flotta.worker.settings import Settings
-from flotta.worker.systemd import UnitState
+from flotta.protocol.models import DeviceConfigurationMessage, Workload
 from flotta.worker.workloads import execution
-from flotta.worker.workloads.feature import WorkloadsFeature
 from waiting import eventually
 
-STARTS = UnitState("activating", "start-pre", invocation="1")
 CONTAINER = {"name": "c", "image": "x"}
 
 
-class Agent:
-    """The agent of a device that is configured."""
-
-    device_id = "device-1"
-    may_remove = True
-
-    def request_heartbeat(self) -> None:
-        """Nothing is asked of it."""
-
-    def add_warning(self, reason: str, message: str, *, workload: str = "") -> None:
-        raise AssertionError(message)
-
-
-class NoTransfers:
-    """Data synchronisation without anything to send."""
-
-    def keep_leaving(self, leaving: Mapping[str, DataConfiguration | None]) -> None:
-        """Nothing is sent."""
-
-    async def flush_workload(self, name: str, data: DataConfiguration | None) -> None:
-        """Nothing is sent."""
-
-    def add_transfer_status(self, status: WorkloadStatus) -> str:
-        return ""
-
-
-class Host:
-    """systemd of a device on which no start ever ends."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.units: dict[str, UnitState] = {}
-        self.started: list[str] = []
-        self.stopped: list[str] = []
-
-        async def succeed(*_: object) -> bool:
-            return True
-
-        async def find_none(*_: object) -> list[str]:
-            return []
-
-        monkeypatch.setattr(systemd, "reload", succeed)
-        monkeypatch.setattr(systemd, "restart", self.restart)
-        monkeypatch.setattr(systemd, "stop", self.stop)
-        monkeypatch.setattr(systemd, "read_unit_states", self.read_unit_states)
-        for name in ("find_missing_images", "list_containers", "list_pods"):
-            monkeypatch.setattr(podman, name, find_none)
-        monkeypatch.setattr(podman, "remove_pod", succeed)
+class SlowHost(Host):
+    """A device on which no start ever ends."""
 
     async def restart(self, unit: str) -> bool:
-        self.started.append(_name(unit))
+        self.started.append(workload_of(unit))
         self.units[unit] = STARTS
         await asyncio.Event().wait()
         raise AssertionError
 
     async def stop(self, unit: str) -> bool:
-        self.stopped.append(_name(unit))
+        self.stopped.append(workload_of(unit))
         self.units.pop(unit, None)
         return True
 
-    async def read_unit_states(self, units: Iterable[str]) -> dict[str, UnitState]:
-        return {unit: self.units[unit] for unit in units if unit in self.units}
-
-
-def _name(unit: str) -> str:
-    return unit.removesuffix("-pod.yaml.service").rpartition("-")[2]
-
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+def host(monkeypatch: pytest.MonkeyPatch) -> SlowHost:
     monkeypatch.setattr(execution, "SLOT_TIME", 0.0)
-    return Host(monkeypatch)
-
-
-@asynccontextmanager
-async def running(tmp_path: Path) -> AsyncIterator[WorkloadsFeature]:
-    settings = Settings(
-        state_dir=tmp_path / "state",
-        volumes_dir=tmp_path / "volumes",
-        units_dir=tmp_path / "units",
-        exits_dir=tmp_path / "exits",
-        unit_changes_dir=tmp_path / "changes",
-    )
-    (tmp_path / "state").mkdir()
-    feature = WorkloadsFeature(settings, Agent(), NoTransfers())
-    await feature.prepare()
-    task = asyncio.create_task(feature.run())
-    yield feature
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    return SlowHost(monkeypatch)
 
 
 def waiting(name: str, image: str = "x") -> Workload:

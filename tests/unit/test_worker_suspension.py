@@ -3,131 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from workload_host import Host, running
 
-from background import in_background
 from flotta.protocol.models import (
     DataConfiguration,
     DataPath,
     DeviceConfigurationMessage,
     Workload,
-    WorkloadStatus,
 )
-from flotta.worker import podman, systemd
+from flotta.worker import podman
 from flotta.worker.podman import Container
-from flotta.worker.settings import Settings
-from flotta.worker.systemd import UnitState
 from flotta.worker.workloads import reconciler, retry
-from flotta.worker.workloads.feature import WorkloadsFeature
 from flotta.worker.workloads.suspension import Suspension
 from waiting import eventually
 
 POD = "containers: [{name: c, image: x}]"
 JOB = "restartPolicy: Never\ncontainers: [{name: c, image: x}]"
-RUNS = UnitState("active", "running", "success", 0, "1")
-FINISHED = UnitState("inactive", "dead", "success", 0, "1")
-
-
-class Agent:
-    """The agent as far as the feature sees it."""
-
-    device_id = "device-1"
-    may_remove = True
-
-    def request_heartbeat(self) -> None:
-        return
-
-    def add_warning(self, reason: str, message: str, *, workload: str = "") -> None:
-        return
-
-
-class NoTransfers:
-    """Transfers of a device without a bucket; nothing is sent a last time: nothing is removed."""
-
-    def keep_leaving(self, leaving: Mapping[str, DataConfiguration | None]) -> None:
-        return
-
-    async def flush_workload(self, name: str, data: DataConfiguration | None) -> None:
-        raise AssertionError
-
-    def add_transfer_status(self, status: WorkloadStatus) -> str:
-        return ""
-
-
-class Host:
-    """systemd and podman of a device: units by name; records what is done with them."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.units: dict[str, UnitState] = {}
-        self.started: list[str] = []
-        self.stopped: list[str] = []
-
-        async def nothing(*_: object) -> bool:
-            return True
-
-        async def none(*_: object) -> list[str]:
-            return []
-
-        monkeypatch.setattr(systemd, "reload", nothing)
-        monkeypatch.setattr(systemd, "restart", self.restart)
-        monkeypatch.setattr(systemd, "stop", self.stop)
-        monkeypatch.setattr(systemd, "read_unit_states", self.read_unit_states)
-        monkeypatch.setattr(podman, "find_missing_images", none)
-        monkeypatch.setattr(podman, "list_containers", none)
-        monkeypatch.setattr(podman, "list_pods", none)
-        monkeypatch.setattr(podman, "remove_pod", nothing)
-
-    async def restart(self, unit: str) -> bool:
-        self.started.append(_name(unit))
-        self.units[unit] = RUNS
-        return True
-
-    async def stop(self, unit: str) -> bool:
-        self.stopped.append(_name(unit))
-        self.units[unit] = FINISHED
-        return True
-
-    async def read_unit_states(self, units: Iterable[str]) -> dict[str, UnitState]:
-        return {unit: self.units[unit] for unit in units if unit in self.units}
-
-    def running(self) -> list[str]:
-        return sorted(_name(unit) for unit, state in self.units.items() if state is RUNS)
-
-    def finish(self, name: str) -> None:
-        (unit,) = (unit for unit in self.units if _name(unit) == name)
-        self.units[unit] = FINISHED
-
-
-def _name(unit: str) -> str:
-    """Return the workload of a unit, whose name ends with `NAME-pod.yaml.service`."""
-    return unit.removesuffix("-pod.yaml.service").rpartition("-")[2]
 
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> Host:
     return Host(monkeypatch)
-
-
-@asynccontextmanager
-async def running(tmp_path: Path, *configured: Workload) -> AsyncIterator[WorkloadsFeature]:
-    (tmp_path / "state").mkdir(exist_ok=True)
-    settings = Settings(
-        state_dir=tmp_path / "state",
-        volumes_dir=tmp_path / "volumes",
-        units_dir=tmp_path / "units",
-        exits_dir=tmp_path / "exits",
-        unit_changes_dir=tmp_path / "changes",
-    )
-    feature = WorkloadsFeature(settings, Agent(), NoTransfers())
-    await feature.prepare()
-    if configured:
-        feature.configure(DeviceConfigurationMessage(workloads=list(configured)))
-    async with in_background(feature.run()):
-        yield feature
 
 
 async def test_pods_stop_and_start_again_from_what_the_device_has(
