@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flotta.pod_fields.field import Refusal
+from flotta.pod_fields.combinations import describe_exclusive
+from flotta.pod_fields.field import Refusal, Support
 from flotta.pod_fields.table import Node, tree
 
 Schema = dict[str, Any]
@@ -18,7 +19,10 @@ FORBIDDEN = "FieldValueForbidden"
 
 
 def with_refusals(pod: Schema) -> Schema:
-    """Return a PodSpec with the rules of the table, in place of those of an earlier table."""
+    """Return a PodSpec with the rules of the table, in place of those of an earlier table.
+
+    Keywords of an earlier table stay: generate_crds.py with --kubernetes begins without them.
+    """
     result: Schema = json.loads(json.dumps(pod))
     _apply(result, tree(), "")
     return result
@@ -31,6 +35,8 @@ def _apply(schema: Schema, node: Node, path: str) -> None:
     for refusal in refusals:
         if refusal.before is None:
             _refuse(schema, refusal, is_often=_occurs_often(path))
+    if node.exclusive:
+        _exclude(schema, node, is_often=_occurs_often(path))
     for name, below in schema.get("properties", {}).items():
         _apply(below, node.below.get(name, Node()), f"{path}.{name}")
     if "items" in schema:
@@ -50,3 +56,24 @@ def _refuse(schema: Schema, refusal: Refusal, *, is_often: bool) -> None:
         return
     rule = {"rule": refusal.unless.rule, "message": refusal.message, "reason": FORBIDDEN}
     schema.setdefault(KEYWORD, []).append(rule)
+
+
+def _exclude(schema: Schema, node: Node, *, is_often: bool) -> None:
+    """Let at most one of the exclusive fields be set, where the schema can say that."""
+    fields = node.exclusive
+    if not is_often:
+        listed = ", ".join(f"has(self.{name})" for name in fields)
+        rule = f"[{listed}].filter(is_set, is_set).size() <= 1"
+        message = describe_exclusive(fields)
+        schema.setdefault(KEYWORD, []).append({"rule": rule, "message": message})
+        return
+    required, places = set(schema.get("required", ())), schema["properties"]
+    others = [name for name in places if name not in fields]
+    is_counted = all(name in required or _is_refused(node.below.get(name)) for name in others)
+    # An empty text means the same as none, but counts.
+    if is_counted and all(places[name]["type"] == "object" for name in fields):
+        schema["maxProperties"] = len(required) + 1
+
+
+def _is_refused(node: Node | None) -> bool:
+    return node is not None and node.row is not None and node.row.support is Support.REFUSED

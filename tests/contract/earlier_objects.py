@@ -59,6 +59,7 @@ def earlier_objects() -> list[tuple[str, Object]]:
                             "volumeMounts": [{"name": "v", "mountPath": "/v", "subPath": ".."}],
                             "env": [field_variable("spec.hostname")],
                             "stdin": True,
+                            "livenessProbe": {"exec": {}, "tcpSocket": {"port": 1}},
                             "resources": {"limits": {"example.org/gpu": 1}},
                         }
                     ],
@@ -73,6 +74,7 @@ def earlier_objects() -> list[tuple[str, Object]]:
                             "configMap": {"name": "c", "items": [{"key": "/", "path": "/etc/x"}]},
                         },
                         {"name": "w", "nfs": {"server": "s", "path": "/"}},
+                        {"name": "u", "emptyDir": {}, "hostPath": {"path": "/"}},
                     ],
                 }
             },

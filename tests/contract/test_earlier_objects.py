@@ -95,6 +95,8 @@ def test_a_field_that_changes_must_be_right(admin: Api, spec: dict[str, Any], fi
     assert field in {cause[1] for cause in response.causes}
 
 
+KEY = {"name": "a", "key": "b"}
+TWO_SOURCES = {"configMapKeyRef": KEY, "secretKeyRef": KEY}
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"nodeSelector": {"disk": "hdd"}}, "nodeSelector"),
     ({"affinity": {"nodeAffinity": {}}}, "affinity.nodeAffinity"),
@@ -103,9 +105,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"overhead": {"cpu": "1"}}, "overhead"),
     ({"volumes": [{"name": "x", "nfs": {"server": "s", "path": "/"}}]}, "volumes[0].nfs"),
     ({"volumes": [{"name": "x", "emptyDir": {"medium": "A"}}]}, "volumes[0].emptyDir.medium"),
+    ({"volumes": [{"name": "x", "emptyDir": {}, "hostPath": {"path": "/"}}]}, "volumes[0]"),
 ]
 OF_CONTAINERS: list[tuple[dict[str, Any], str]] = [
     ({"stdinOnce": True}, "stdinOnce"),
+    ({"imagePullPolicy": "Sometimes"}, "imagePullPolicy"),
+    ({"startupProbe": {"exec": {}, "tcpSocket": {"port": 1}}}, "startupProbe"),
+    ({"lifecycle": {"preStop": {"exec": {}, "sleep": {"seconds": 1}}}}, "lifecycle.preStop"),
+    ({"env": [{"name": "A", "valueFrom": TWO_SOURCES}]}, "env[0].valueFrom"),
     ({"resources": {"limits": {"example.org/gpu": 2}}}, "resources.limits"),
     ({"securityContext": {"procMount": "All"}}, "securityContext.procMount"),
     ({"env": [field_variable("spec.uid")]}, "env[0].valueFrom.fieldRef.fieldPath"),

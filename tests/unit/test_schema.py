@@ -212,6 +212,12 @@ def test_a_list_is_not_a_date() -> None:
         ("false", "object", [None], [{}, {"a": 1}]),
         ("self", "boolean", [True], [False]),
         ("!self", "boolean", [False], [True]),
+        (
+            "[has(self.a), has(self.b)].filter(is_set, is_set).size() <= 1",
+            "object",
+            [{}, {"a": 1}, {"b": 1, "c": 1}],
+            [{"a": 1, "b": 0}],
+        ),
         ("size(self) == 0", "array", [[]], [["a"]]),
         ("size(self) == 0", "object", [{}], [{"a": 1}]),
         ("self in ['', 'a.b']", "string", ["", "a.b"], ["a", "b"]),

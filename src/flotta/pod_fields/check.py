@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from flotta.pod_fields.combinations import find_contradictions
+from flotta.pod_fields.combinations import describe_exclusive, find_contradictions
 from flotta.pod_fields.field import PodmanVersion
 from flotta.pod_fields.table import Node, tree
 
@@ -62,7 +62,7 @@ def _walk(
     elif isinstance(value, Mapping) and node.below and "[]" not in node.below:
         present = [name for name in node.exclusive if value.get(name) not in (None, "")]
         if len(present) > 1:
-            yield RefusedField(path, f"{' and '.join(present)} exclude each other; keep one")
+            yield RefusedField(path, describe_exclusive(present))
         for key, item in value.items():
             yield from _walk_field(node, str(key), item, path, podman)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from flotta.pod_fields.field import expand
 
@@ -31,6 +31,11 @@ EXCLUSIVE: dict[str, tuple[str, ...]] = {
 def exclusive_fields() -> dict[str, tuple[str, ...]]:
     """Return `EXCLUSIVE` by the paths of single places."""
     return {single: fields for path, fields in EXCLUSIVE.items() for single in expand(path)}
+
+
+def describe_exclusive(fields: Sequence[str]) -> str:
+    """Return the sentence about two fields of one place, or more, of which one may be set."""
+    return f"{', '.join(fields[:-1])} and {fields[-1]} exclude each other; keep one"
 
 
 def find_contradictions(spec: Mapping[str, object]) -> Iterator[tuple[str, str]]:

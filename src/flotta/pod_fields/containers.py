@@ -41,7 +41,15 @@ MAX_PROBE_GRACE = 3600  # seconds
 
 PROCESS = (
     honoured("{name,image,workingDir,tty}"),
-    emulated("imagePullPolicy", "The worker pulls, so that a pod starts without a network."),
+    emulated(
+        "imagePullPolicy",
+        "The worker pulls, so that a pod starts without a network.",
+        Refusal(
+            "this policy does not exist",
+            "use Always, IfNotPresent or Never",
+            one_of("", "Always", "IfNotPresent", "Never"),
+        ),
+    ),
     emulated("{command,args}", "With `$(VAR)` replaced as in Kubernetes."),
     refused(
         "{stdin,stdinOnce}",

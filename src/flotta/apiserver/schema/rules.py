@@ -106,6 +106,11 @@ def _all_keys_match(text: str) -> Predicate:
     return lambda value: all(matches(key) for key in value)
 
 
+def _has_one_at_most(listed: str) -> Predicate:
+    fields = re.findall(r"self\.(\w+)", listed)
+    return lambda value: sum(value.get(name) is not None for name in fields) <= 1
+
+
 PREDICATES = {
     NAMES_OR_CLAIM: _names_or_claim,
     OWN_NAMES: _own_names,
@@ -116,6 +121,7 @@ FORMS: dict[str, Callable[..., Predicate]] = {
     "false": lambda: lambda _: False,
     "self": lambda: lambda value: value is True,
     "!self": lambda: lambda value: value is False,
+    r"\[((?:has\(self\.\w+\)(?:, )?)+)\]\.filter\(is_set, is_set\)\.size\(\) <= 1": _has_one_at_most,
     r"size\(self\) == 0": lambda: lambda value: len(value) == 0,
     r"self in \[([^\[\]]*)\]": _is_listed,
     r"self >= (\d+) && self <= (\d+)": _is_between,
