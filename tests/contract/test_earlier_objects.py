@@ -110,6 +110,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 OF_CONTAINERS: list[tuple[dict[str, Any], str]] = [
     ({"stdinOnce": True}, "stdinOnce"),
     ({"imagePullPolicy": "Sometimes"}, "imagePullPolicy"),
+    ({"readinessProbe": {"exec": {}, "periodSeconds": -1}}, "readinessProbe.periodSeconds"),
     ({"startupProbe": {"exec": {}, "tcpSocket": {"port": 1}}}, "startupProbe"),
     ({"lifecycle": {"preStop": {"exec": {}, "sleep": {"seconds": 1}}}}, "lifecycle.preStop"),
     ({"env": [{"name": "A", "valueFrom": TWO_SOURCES}]}, "env[0].valueFrom"),

@@ -109,6 +109,8 @@ OF_CONTAINERS: list[tuple[dict[str, Any], str, set[PodmanVersion]]] = [
     ({"securityContext": {"runAsGroup": 5}}, "securityContext.runAsGroup", BOTH),
     ({"livenessProbe": {"exec": {"command": ["a"]}, "grpc": {"port": 1}}}, "livenessProbe", BOTH),
     ({"stdin": True}, "stdin", BOTH),
+    ({"imagePullPolicy": "always"}, "imagePullPolicy", BOTH),
+    ({"startupProbe": {"exec": {}, "failureThreshold": -1}}, "startupProbe.failureThreshold", BOTH),
     ({"lifecycle": {"stopSignal": "SIGINT"}}, "lifecycle.stopSignal", BOTH),
     ({"resources": {"limits": {"cpu": "1", "nvidia.com/gpu": 1}}}, "resources.limits", BOTH),
     ({"resources": {"limits": {"nvidia.com/gpu=all": 1}}}, "resources.limits", {DEBIAN_12}),

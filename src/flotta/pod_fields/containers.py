@@ -35,6 +35,7 @@ RESOURCE_NAMES = matching(
 
 ONLY_V1 = Refusal("only v1 exists", "remove it, or write v1", one_of("", "v1"))
 SCHEMES = Refusal("this scheme does not exist", "use HTTP or HTTPS", one_of("", "HTTP", "HTTPS"))
+COUNTS = out_of_range(between(0, (1 << 31) - 1))  # of seconds and attempts
 NO_MESSAGE = "podman keeps no message of a container that ends"
 READ_LOG = "remove it, and read the log with podman logs on the device"
 MAX_PROBE_GRACE = 3600  # seconds
@@ -139,8 +140,9 @@ PROBES = (
         "{livenessProbe,readinessProbe,startupProbe}.{initialDelaySeconds,periodSeconds,"
         "timeoutSeconds,failureThreshold}",
         "With Kubernetes' defaults.",
+        COUNTS,
     ),
-    emulated("readinessProbe.successThreshold", "With Kubernetes' default."),
+    emulated("readinessProbe.successThreshold", "With Kubernetes' default.", COUNTS),
     emulated(
         "{livenessProbe,startupProbe}.successThreshold",
         "",

@@ -116,12 +116,13 @@ PREDICATES = {
     OWN_NAMES: _own_names,
     VALUES_FIT: _values_fit,
 }
+HAS = r"has\(self\.\w+\)"
 TEXT = r"""'[^']*'|"[^"]*\""""
 FORMS: dict[str, Callable[..., Predicate]] = {
     "false": lambda: lambda _: False,
     "self": lambda: lambda value: value is True,
     "!self": lambda: lambda value: value is False,
-    r"\[((?:has\(self\.\w+\)(?:, )?)+)\]\.filter\(is_set, is_set\)\.size\(\) <= 1": _has_one_at_most,
+    rf"\[({HAS}(?:, {HAS})*)\]\.filter\(is_set, is_set\)\.size\(\) <= 1": _has_one_at_most,
     r"size\(self\) == 0": lambda: lambda value: len(value) == 0,
     r"self in \[([^\[\]]*)\]": _is_listed,
     r"self >= (\d+) && self <= (\d+)": _is_between,

@@ -218,8 +218,9 @@ SELECTOR_UNUSABLE = WORKLOADS.add(
 WORKLOADS.add(
     UNSUPPORTED_FIELD,
     Condition("EdgeWorkload", "Accepted", "False"),
-    "The pod has a field that no device carries out, which an earlier release stored; the message "
-    "has its path. Devices keep the pod that they run.",
+    "The pod has a field that no device carries out, which an earlier release stored, or fields "
+    "that do not work [together](pod-fields.md#refused-fields); the message has the path. Devices "
+    "keep the pod that they run.",
     "Do what the message says. [Fields of a pod](pod-fields.md) has all fields.",
 )
 RUNNING = WORKLOADS.add(
