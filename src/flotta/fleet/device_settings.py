@@ -22,15 +22,17 @@ from flotta.fleet.references import (
     resolve_reference,
 )
 from flotta.protocol.hardware import Mount
-from flotta.protocol.models import (
+from flotta.protocol.metrics import (
     ComponentMetricsConfiguration,
-    HardwareProfileConfiguration,
-    HeartbeatConfiguration,
-    LogsCollectionInformation,
     MetricsAllowList,
     MetricsConfiguration,
     MetricsReceiverConfiguration,
     MetricsRetention,
+)
+from flotta.protocol.models import (
+    HardwareProfileConfiguration,
+    HeartbeatConfiguration,
+    LogsCollectionInformation,
     OsInformation,
     SyslogConfig,
 )

@@ -24,11 +24,10 @@ from flotta.fleet.references import (
 )
 from flotta.fleet.yaml_dumper import dump_yaml
 from flotta.protocol import models
+from flotta.protocol.metrics import ContainerMetrics, Metrics
 from flotta.protocol.models import (
-    ContainerMetrics,
     DataConfiguration,
     ImageRegistries,
-    Metrics,
     Workload,
 )
 from flotta.resources.kinds import CONFIG_MAP, SECRET

@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 
 from flotta.protocol.hardware import THOUSANDS, HardwareInfo, Mount
+from flotta.protocol.metrics import Metrics, MetricsConfiguration
 from flotta.rfc3339 import NEVER
 
 
@@ -164,50 +165,6 @@ class StorageConfiguration(_Content):
     s3: S3StorageConfiguration | None = None
 
 
-class MetricsAllowList(msgspec.Struct, kw_only=True):
-    """The metrics that are kept; all others are dropped."""
-
-    names: list[str] | None = None
-
-
-class ComponentMetricsConfiguration(_Content):
-    """The metrics of one part of the device."""
-
-    allow_list: MetricsAllowList | None = None
-    disabled: bool = False
-    interval: int = 0  # seconds between two scrapes
-
-
-class MetricsReceiverConfiguration(_Content):
-    """The Prometheus remote-write receiver of a device's metrics; an empty `url` means none."""
-
-    ca_cert: str = msgspec.field(default="", name="caCert")  # PEM
-    request_num_samples: int = 0  # at most, in one request
-    timeout_seconds: int = 0
-    url: str = ""
-
-
-class MetricsRetention(_Content):
-    """How much of its metrics a device keeps while the receiver is unreachable."""
-
-    max_hours: int = 0
-    max_mib: int = 0
-
-
-class MetricsConfiguration(_Content):
-    """Metrics that a device collects, keeps and forwards.
-
-    `system` are metrics of the operating system, `data-transfer` of the file synchronisation.
-    """
-
-    data_transfer: ComponentMetricsConfiguration | None = msgspec.field(
-        default=None, name="data-transfer"
-    )
-    receiver: MetricsReceiverConfiguration | None = None
-    retention: MetricsRetention | None = None
-    system: ComponentMetricsConfiguration | None = None
-
-
 class SyslogConfig(_Content):
     """A syslog server; `protocol` is tcp or udp."""
 
@@ -281,24 +238,6 @@ class ImageRegistries(_Content):
     """Credentials for image registries; `authFile` is the text of a .dockerconfigjson."""
 
     auth_file: str = msgspec.field(default="", name="authFile")
-
-
-class ContainerMetrics(_Content):
-    """How the metrics of one container differ from those of its workload."""
-
-    disabled: bool = False
-    path: str = ""
-    port: int = 0
-
-
-class Metrics(_Content):
-    """The metrics page of a workload; port 0 means none. `containers` are by container name."""
-
-    allow_list: MetricsAllowList | None = None
-    containers: dict[str, ContainerMetrics] | None = None
-    interval: int = 0  # seconds between two scrapes
-    path: str = ""
-    port: int = 0
 
 
 class Workload(_Content):
