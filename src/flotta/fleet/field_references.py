@@ -6,13 +6,12 @@ annotation can be as large as the object (docs/reference/control-plane.md#worklo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
+from flotta.pod_fields.field_paths import read_entry
 from flotta.resources.objects.pods import DownwardVolume, FieldSelector, PodSpec
 
-ENTRY = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]", re.DOTALL)
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # the whole object again
 Texts = Literal["labels", "annotations"]
 
@@ -21,11 +20,11 @@ def select_texts(pod: PodSpec, kind: Texts, texts: Mapping[str, str]) -> dict[st
     """Return those of an object's labels or annotations that fields of the pod refer to."""
     keys: set[str] = set()
     for path in _list_paths(pod):
-        entry = ENTRY.fullmatch(path)
+        entry = read_entry(path)
         if path == f"metadata.{kind}":
             keys |= texts.keys() - {LAST_APPLIED}
-        elif entry is not None and entry[1] == kind:
-            keys.add(entry[2])
+        elif entry is not None and entry.kind == kind:
+            keys.add(entry.key)
     return {key: texts[key] for key in sorted(keys & texts.keys())}
 
 

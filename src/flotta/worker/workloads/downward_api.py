@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
+from flotta.pod_fields.field_paths import read_entry
 from flotta.worker.pod_unit.plan import HOST_ADDRESS, POD_ADDRESS
 from flotta.worker.workloads.pod_facts import PodFacts
 from flotta.worker.workloads.pod_spec import (
@@ -25,7 +26,6 @@ from flotta.worker.workloads.pod_spec import (
 )
 from flotta.worker.workloads.quantities import parse_quantity
 
-ENTRY = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]", re.DOTALL)
 RESOURCE = re.compile(r"(limits|requests)\.(cpu|memory|ephemeral-storage)")
 MILLI = Fraction(1, 1000)
 
@@ -36,10 +36,10 @@ def read_field(path: str, spec: PodSpec, facts: PodFacts) -> str:
     `metadata.labels` and `metadata.annotations` as a whole are lines of `key="value"`. Raises
     WorkloadError InvalidSpecification for a field that a device does not know.
     """
-    entry = ENTRY.fullmatch(path)
+    entry = read_entry(path)
     if entry is not None:
-        texts = facts.labels if entry[1] == "labels" else facts.annotations
-        return texts.get(entry[2], "")
+        texts = facts.labels if entry.kind == "labels" else facts.annotations
+        return texts.get(entry.key, "")
     values = {
         "metadata.name": facts.name,
         "metadata.namespace": facts.namespace,
