@@ -100,6 +100,22 @@ def test_a_tmpfs_has_its_limit_and_keeps_its_files_when_the_pod_starts_again(mou
         (path / "big").write_bytes(bytes(3 << 20))
 
 
+def test_a_tmpfs_has_its_new_limit_whatever_is_in_it(mounts: Path) -> None:
+    path = mounts / "m-data"
+
+    def prepare(size: int | None) -> int:
+        prepare_volumes(VolumePlan(memory=(MemoryDirectory("data", str(path), size),)))
+        found = os.statvfs(path)
+        return found.f_blocks * found.f_frsize
+
+    default = prepare(None)
+    assert prepare(8 << 20) == 8 << 20
+    (path / "big").write_bytes(bytes(3 << 20))
+    assert prepare(None) == default
+    assert prepare(1 << 20) == 1 << 20
+    assert (mode_of(path), os.listdir(path)) == (0o777, [])
+
+
 def test_a_path_inside_a_volume_is_mounted_and_made_if_it_is_missing(
     tmp_path: Path, mounts: Path
 ) -> None:

@@ -7,6 +7,7 @@ unmounted below it is not unmounted where it came from.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
@@ -26,18 +27,28 @@ from flotta.tree_removal import RemovalFailure
 from flotta.worker.volumes.safe_paths import name_of
 
 OPEN_TO_ALL = 0o777  # as Kubernetes makes an emptyDir
+DEFAULT_SIZE = "50%"  # of the memory, what a tmpfs has without a size (tmpfs(5))
 
 
 def mount_memory(path: Path, size: int | None) -> None:
-    """Mount a tmpfs of at most `size` bytes, or change the size of the one that is mounted."""
+    """Mount a tmpfs of at most `size` bytes, or change the size of the one that is mounted.
+
+    Without `size` it has the kernel's default. One with more in it than the new size is replaced
+    by an empty one.
+    """
     make_private_directory(path)
-    options = f"size={size}," if size is not None else ""
+    limit = f"size={size if size is not None else DEFAULT_SIZE}"
     flags = MS_NOSUID | MS_NODEV
     if os.path.ismount(path):
-        if size is not None:
-            mount("tmpfs", str(path), "tmpfs", flags | MS_REMOUNT, f"size={size}")
-        return
-    mount("tmpfs", str(path), "tmpfs", flags, f"{options}mode={OPEN_TO_ALL:o}")
+        try:
+            mount("tmpfs", str(path), "tmpfs", flags | MS_REMOUNT, limit)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            unmount_all(path)
+        else:
+            return
+    mount("tmpfs", str(path), "tmpfs", flags, f"{limit},mode={OPEN_TO_ALL:o}")
     _make_private(path)
 
 

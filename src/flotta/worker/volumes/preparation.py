@@ -6,6 +6,7 @@ may have put into a volume is met on the way: `safe_paths`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import subprocess
@@ -22,7 +23,7 @@ from flotta.worker.volumes.mounts import (
 )
 from flotta.worker.volumes.ownership import give_to_group
 from flotta.worker.volumes.plan import Claim, HostPathType, SubPath, VolumePlan
-from flotta.worker.volumes.safe_paths import BASE, open_beneath
+from flotta.worker.volumes.safe_paths import BASE, make_directory, open_beneath
 
 PODMAN_TIMEOUT = 120.0  # seconds for a command of podman
 NAMESPACE_LABEL = "project-flotta.io/namespace"
@@ -78,11 +79,8 @@ def _check_host_path(host_path: HostPathType) -> None:
 def _make_scratch(path: Path) -> None:
     """Make the directory of an emptyDir; one that exists keeps its mode, which may be a pod's."""
     make_private_directory(path.parent)
-    try:
-        path.mkdir(mode=0o700)
-    except FileExistsError:
-        return
-    path.chmod(OPEN_TO_ALL)
+    with contextlib.suppress(FileExistsError):
+        make_directory(path, OPEN_TO_ALL)
 
 
 def _find_or_create(claim: Claim, group: int | None) -> Path:

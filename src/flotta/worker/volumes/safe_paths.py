@@ -8,12 +8,13 @@ file, not its name.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 PART = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 BASE = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -58,15 +59,21 @@ def _open_part(parent: int, name: str, make_mode: int | None) -> int:
 
 def _make_part(parent: int, name: str, mode: int) -> int:
     """Make a directory and open it; what somebody else has made meanwhile is only opened."""
+    with contextlib.suppress(FileExistsError):
+        make_directory(name, mode, parent)
+    return os.open(name, PART, dir_fd=parent)
+
+
+def make_directory(path: str | Path, mode: int, parent: int | None = None) -> None:
+    """Make a directory with exactly this mode, in one step: no power cut leaves another one.
+
+    Raises OSError. The process must have one thread, for which the umask is changed.
+    """
+    umask = os.umask(0)
     try:
-        os.mkdir(name, 0o700, dir_fd=parent)
-    except FileExistsError:
-        return os.open(name, PART, dir_fd=parent)
-    descriptor = os.open(name, PART, dir_fd=parent)
-    found = os.fstat(descriptor).st_mode
-    if stat.S_ISDIR(found):
-        os.chmod(name_of(descriptor), mode | found & stat.S_ISGID)
-    return descriptor
+        os.mkdir(path, mode, dir_fd=parent)
+    finally:
+        os.umask(umask)
 
 
 def name_of(descriptor: int) -> str:
