@@ -20,7 +20,7 @@ from flotta.worker.workloads.installed_manifests import list_images
 from flotta.worker.workloads.manifest import Pod, build_pod
 from flotta.worker.workloads.non_root import check_user
 from flotta.worker.workloads.pod_documents import serialize
-from flotta.worker.workloads.pod_facts import DeviceFacts
+from flotta.worker.workloads.pod_facts import OLDEST_PODMAN, DeviceFacts, PodmanVersion
 from flotta.worker.workloads.records import FORMAT, WorkloadRecord
 from flotta.worker.workloads.state import Observation, classify_start_failure, derive_state
 from flotta.worker.workloads.steps import Current, WriteFiles, plan_steps
@@ -32,10 +32,10 @@ INIT = {"name": "prepare", "image": "tool", "ports": [{"containerPort": 80}]}
 ACTIVATING = UnitState("activating", "start-pre")
 
 
-def build(name: str = "web", **spec: Any) -> Pod:
+def build(name: str = "web", podman: PodmanVersion = OLDEST_PODMAN, **spec: Any) -> Pod:
     specification = {"containers": [{"name": "main", "image": "x"}], **spec}
     workload = Workload(name=name, namespace="shop", specification=json.dumps(specification))
-    return build_pod(workload, [], DeviceFacts("till-1"), PATHS)
+    return build_pod(workload, [], DeviceFacts("till-1", podman), PATHS)
 
 
 def played(pod: Pod) -> dict[str, Any]:
@@ -220,6 +220,23 @@ def test_images_of_init_containers_are_in_use_while_none_of_them_runs(tmp_path: 
     files = WorkloadFiles(tmp_path / "w", tmp_path / "v", tmp_path / "units")
     files.write_pod(build(initContainers=[INIT]))
     assert list_images(files) == {"tool", "x"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "always", "never"),
+    [("Always", ("data",), ()), ("Never", (), ("data",)), ("", (), ())],
+)
+def test_an_image_that_is_a_volume_is_pulled_and_kept_like_that_of_a_container(
+    tmp_path: Path, policy: str, always: tuple[str, ...], never: tuple[str, ...]
+) -> None:
+    volumes = [{"name": "v", "image": {"reference": "data", "pullPolicy": policy}}]
+    pod = build(podman=(5, 4, 0), volumes=volumes)
+    assert (pod.images, pod.always_pull, pod.never_pull) == (("x", "data"), always, never)
+    [mounted, _] = played(pod)["spec"]["volumes"]
+    assert mounted["image"]["pullPolicy"] == ("Never" if never else "IfNotPresent")
+    files = WorkloadFiles(tmp_path / "w", tmp_path / "v", tmp_path / "units")
+    files.write_pod(pod)
+    assert list_images(files) == {"x", "data"}
 
 
 def test_what_a_pod_no_longer_needs_is_removed(tmp_path: Path) -> None:

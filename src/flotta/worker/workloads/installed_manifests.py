@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flotta.durable_files import read_bounded
@@ -13,13 +13,17 @@ MAX_MANIFEST = 32 << 20  # bytes: as much as a configuration
 
 
 def list_images(files: WorkloadFiles) -> set[str]:
-    """Return the images of all containers of all installed workloads."""
-    return {
-        str(container.get("image"))
-        for spec in _read_specs(files)
-        for kind in ("containers", "initContainers")
-        for container in spec.get(kind) or []
-    }
+    """Return the images of all containers and volumes of all installed workloads."""
+    return {str(image) for spec in _read_specs(files) for image in _list_images(spec)}
+
+
+def _list_images(spec: Mapping[str, Any]) -> Iterator[object]:
+    for kind in ("containers", "initContainers"):
+        for container in spec.get(kind) or []:
+            yield container.get("image")
+    for volume in spec.get("volumes") or []:
+        if source := volume.get("image"):
+            yield source.get("reference")
 
 
 def list_shared_volumes(files: WorkloadFiles) -> tuple[set[str], set[str]]:

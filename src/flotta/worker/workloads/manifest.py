@@ -150,6 +150,10 @@ def _pull_policies(spec: PodSpec) -> dict[str, str]:
         policy = container.get("imagePullPolicy") or "IfNotPresent"
         container["imagePullPolicy"] = "Never" if policy == "Never" else "IfNotPresent"
         policies[container["image"]] = policy
+    for source in filter(None, (volume.get("image") for volume in spec.get("volumes") or [])):
+        policy = source.get("pullPolicy") or "IfNotPresent"
+        source["pullPolicy"] = "Never" if policy == "Never" else "IfNotPresent"
+        policies.setdefault(source["reference"], policy)
     return policies
 
 

@@ -3,8 +3,7 @@
 The text comes from the author of the workload. Only what everything else relies on is checked: it
 is a mapping, with containers that have a name and an image. Other fields are typed as Kubernetes
 has them and trusted; where one has another shape, the code that reads it fails with Python's own
-error, which `desired` reports as InvalidSpecification. Fields that are not listed here are passed
-to podman unchanged (docs/reference/device.md#the-pod).
+error, which `desired` reports as InvalidSpecification. Fields that are not listed are podman's.
 """
 
 from __future__ import annotations
@@ -246,6 +245,13 @@ class HostPath(TypedDict, total=False):
     type: str
 
 
+class ImageSource(TypedDict, total=False):
+    """`image` of a volume."""
+
+    reference: Required[str]
+    pullPolicy: str
+
+
 class Volume(TypedDict, total=False):
     """An entry of `volumes`; other kinds of volume are podman's."""
 
@@ -257,6 +263,7 @@ class Volume(TypedDict, total=False):
     emptyDir: EmptyDir | None
     persistentVolumeClaim: ClaimSource
     hostPath: HostPath
+    image: ImageSource
 
 
 class PodSecurityContext(TypedDict, total=False):
@@ -290,16 +297,10 @@ class PodSpec(TypedDict, total=False):
     terminationGracePeriodSeconds: int
 
 
-class ConfigMapMetadata(TypedDict, total=False):
-    """`metadata` of a ConfigMap."""
-
-    name: str
-
-
 class ConfigMap(TypedDict, total=False):
     """A ConfigMap that comes with a workload; `binaryData` is base64."""
 
-    metadata: ConfigMapMetadata
+    metadata: dict[str, str]
     data: dict[str, object]
     binaryData: dict[str, str]
 
