@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from flotta.protocol.models import Workload
+from flotta.protocol.reasons.device_programs import REMOVAL_INCOMPLETE
+from flotta.worker.errors import WorkloadError
 from flotta.worker.volumes.preparation import prepare_volumes
 from flotta.worker.volumes.usage import exceeds
 from flotta.worker.workloads.evictions import Evictions
@@ -94,6 +96,27 @@ async def test_a_pod_that_is_never_restarted_stays_stopped_until_it_is_changed(
     assert evictions.workloads == {"web"}
     evictions.forget("web")
     assert evictions.workloads == set()
+
+
+async def test_a_pod_that_does_not_stop_is_stopped_at_the_next_look(
+    tmp_path: Path, pods: Pods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(name: str) -> None:
+        raise WorkloadError(REMOVAL_INCOMPLETE, "it does not stop")
+
+    files = install(tmp_path)
+    directory = files.paths_of("web").scratch / "d"
+    (directory / "large").write_bytes(bytes(128 * KIB))
+    with monkeypatch.context() as failing:
+        failing.setattr(pods, "stop", fail)
+        evictions = evictions_of(files, pods)
+    await evictions.look()
+    await eventually(lambda: not evictions.workloads)
+    assert os.listdir(directory) == ["large"]
+    monkeypatch.setattr(evictions, "_stop", pods.stop)
+    await evictions.look()
+    await eventually(lambda: not os.listdir(directory))
+    assert pods.stopped == ["web"]
 
 
 async def test_a_pod_that_does_not_run_is_not_stopped(tmp_path: Path, pods: Pods) -> None:

@@ -111,14 +111,25 @@ class Evictions:
         self._on_change()
 
     async def _pause(self, name: str, plan: VolumePlan) -> None:
-        """Stop a pod and empty its directories; it may start again after a while."""
-        await self._stop(name)
+        """Stop a pod and empty its directories; it may start again after a while.
+
+        One that does not stop is left to the next look.
+        """
+        try:
+            await self._stop(name)
+        except WorkloadError as error:
+            log.warning("Workload %s: %s [%s]", name, error.message, error.reason)
+            self._release(name)
+            return
         await asyncio.to_thread(empty_scratch, plan)
         self._on_change()
         if plan.is_final:
             return
         backoff = self._backoffs.setdefault(name, Backoff(*PAUSE, jitter=0.0))
         await asyncio.sleep(backoff.next())
+        self._release(name)
+
+    def _release(self, name: str) -> None:
         self._tasks.pop(name, None)
         self.failures.pop(name, None)
         self._on_change()
