@@ -12,6 +12,7 @@ from flotta.mount_points import list_configured, list_mount_points
 from flotta.protocol.models import DataConfiguration, DataPath, Workload
 from flotta.worker.known_mounts import KnownMounts
 from flotta.worker.systemd import UnitState
+from flotta.worker.workloads.desired import Desired
 from flotta.worker.workloads.disk_errors import describe_disk_error
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod, build_pod
@@ -20,10 +21,14 @@ from flotta.worker.workloads.records import FORMAT, WorkloadRecord
 from flotta.worker.workloads.steps import (
     Current,
     FetchImages,
+    FlushData,
     NoteData,
+    RemoveFiles,
     StartPod,
+    StopPod,
     WriteFiles,
     plan_kept,
+    plan_removal,
     plan_steps,
 )
 
@@ -137,6 +142,26 @@ def test_an_installed_pod_runs_on_while_its_successor_cannot_be_had(
     current = Current(record(policy), unit)
     steps = plan_kept("web", current, None, crash_looping=resting, interrupted=interrupted)
     assert steps == ((StartPod("web", is_long=True),) if starts else ())
+
+
+def test_the_last_configuration_says_what_a_removal_leaves(files: WorkloadFiles) -> None:
+    install(files)
+    before = Desired({"web": make_pod(files, KEPT)})
+    empty = Desired().follow(before, files.list_installed())
+    for desired in (empty, Desired().follow(empty, files.list_installed())):
+        current = Current(files.list_installed()["web"])
+        noted, *steps = plan_removal("web", current, desired.leaving_data)
+        assert noted == NoteData("web", KEPT)
+        assert steps == [StopPod("web"), FlushData("web"), RemoveFiles("web")]
+    files.write_data("web", KEPT)
+    files.remove_workload("web")
+    assert files.paths_of("web").export.exists()
+    assert Desired().follow(empty, files.list_installed()).leaving_data == {}
+
+
+def test_a_second_attempt_at_a_removal_sends_nothing_again(files: WorkloadFiles) -> None:
+    steps = plan_removal("web", Current(WorkloadRecord()), {"web": KEPT})
+    assert steps == (StopPod("web"), FlushData("web"), RemoveFiles("web"))
 
 
 def test_nothing_is_started_of_what_was_never_complete() -> None:

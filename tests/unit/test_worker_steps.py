@@ -27,6 +27,7 @@ from flotta.worker.workloads.steps import (
     StartPod,
     StopPod,
     WriteFiles,
+    plan_removal,
     plan_steps,
     plan_suspension,
 )
@@ -127,10 +128,10 @@ def test_changed_data_paths_do_not_restart_the_pod() -> None:
 
 
 def test_removal_stops_then_uploads_then_deletes() -> None:
-    steps = plan_steps("web", None, current(pod()))
+    steps = plan_removal("web", current(pod()), {})
 
     assert steps == (StopPod("web"), FlushData("web"), RemoveFiles("web"))
-    assert plan_steps("web", None, Current()) == ()
+    assert plan_removal("web", Current(), {"web": None}) == ()
 
 
 @pytest.mark.parametrize("unit", [RUNNING, RESTARTING, STARTING])

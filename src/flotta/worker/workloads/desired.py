@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from flotta.protocol.models import (
@@ -25,13 +25,16 @@ class Desired:
     """Pods by name, and the workloads that cannot be built, with the cause.
 
     `held` are installed workloads that stay as they are, because what is desired is not known.
-    `broken_data` is what the configuration says about the files of those that cannot be built.
+    `broken_data` is what the configuration says about the files of those that cannot be built,
+    `leaving_data` what the last one that had them said about the files of installed workloads that
+    are to be removed.
     """
 
     pods: Mapping[str, Pod] = field(default_factory=dict)
     broken: Mapping[str, WorkloadError] = field(default_factory=dict)
     held: frozenset[str] = frozenset()
     broken_data: Mapping[str, DataConfiguration | None] = field(default_factory=dict)
+    leaving_data: Mapping[str, DataConfiguration | None] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -42,6 +45,16 @@ class Desired:
     def untouched(self) -> set[str]:
         """The workloads of which what is installed stays as it is, and runs on."""
         return {*self.broken, *self.held}
+
+    def follow(self, before: Desired, installed: Iterable[str]) -> Desired:
+        """Return this with what `before` said about the files of workloads that are gone from it.
+
+        A removal can come before the device has noted what the configuration before it changed.
+        """
+        leaving = set(installed).difference(self.names)
+        known = {**before.leaving_data, **before.broken_data}
+        known |= {name: pod.data for name, pod in before.pods.items()}
+        return replace(self, leaving_data={k: v for k, v in known.items() if k in leaving})
 
 
 def build_desired(

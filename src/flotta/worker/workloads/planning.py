@@ -10,7 +10,14 @@ from flotta.worker.workloads.evictions import Evictions
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.retry import RetryDelay
-from flotta.worker.workloads.steps import Current, Step, plan_kept, plan_steps, plan_suspension
+from flotta.worker.workloads.steps import (
+    Current,
+    Step,
+    plan_kept,
+    plan_removal,
+    plan_steps,
+    plan_suspension,
+)
 from flotta.worker.workloads.suspension import Suspension
 
 EAGER_STARTS = 4  # failed starts after which the next one is left to systemd
@@ -33,9 +40,12 @@ class Planner:
             return plan_suspension(name, current)
         if name in wanted.untouched:
             return self._plan_kept(name, wanted, current)
+        pod = wanted.pods.get(name)
+        if pod is None:
+            return plan_removal(name, current, wanted.leaving_data)
         return plan_steps(
             name,
-            wanted.pods.get(name),
+            pod,
             current,
             eager=0 < delay.failed_starts < EAGER_STARTS,
             crash_looping=name in self.resting,

@@ -80,7 +80,7 @@ class Reconciler:
     def apply(self, desired: Desired) -> None:
         """Take a new desired state."""
         before = self._desired or Desired()
-        self._desired = desired
+        self._desired = desired.follow(before, self._files.list_installed())
         self._wipe.cancel()
         for name in {*before.names, *desired.names}:
             if before.pods.get(name) != desired.pods.get(name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flotta.protocol.models import DataConfiguration
@@ -86,7 +87,7 @@ class Current:
 
 def plan_steps(
     name: str,
-    pod: Pod | None,
+    pod: Pod,
     current: Current,
     *,
     eager: bool = False,
@@ -95,12 +96,9 @@ def plan_steps(
 ) -> tuple[Step, ...]:
     """Return the steps from `current` to `pod`, none when there is nothing to do.
 
-    `pod` None removes the workload. `eager` starts a unit now that systemd would
-    restart only later; `crash_looping` leaves a unit stopped; `interrupted` starts one that was
-    stopped before it had finished.
+    `eager` starts a unit now that systemd would restart only later; `crash_looping` leaves a unit
+    stopped; `interrupted` starts one that was stopped before it had finished.
     """
-    if pod is None:
-        return _plan_removal(name, current)
     if current.record is None or current.record.digest != pod.digest:
         return (
             *_note_data(name, pod.data, current),
@@ -148,6 +146,21 @@ def plan_kept(
     return *noted, StartPod(name, is_long=True)
 
 
+def plan_removal(
+    name: str, current: Current, known_data: Mapping[str, DataConfiguration | None]
+) -> tuple[Step, ...]:
+    """Return the steps that remove a workload, none when nothing is installed.
+
+    `known_data` has what the last configuration said about its files, if that is known. It counts
+    for a workload that is still whole: the record of another one says what is left to be done.
+    """
+    if current.record is None:
+        return ()
+    is_known = current.record.digest and name in known_data
+    noted = _note_data(name, known_data[name], current) if is_known else ()
+    return *noted, StopPod(name), FlushData(name), RemoveFiles(name)
+
+
 def plan_suspension(name: str, current: Current) -> tuple[Step, ...]:
     """Return the steps that stop a pod and leave its files, none for one that does not run."""
     runs = current.settled or current.unit.changing or current.has_running
@@ -156,12 +169,6 @@ def plan_suspension(name: str, current: Current) -> tuple[Step, ...]:
 
 def _note_data(name: str, data: DataConfiguration | None, current: Current) -> tuple[NoteData, ...]:
     return (NoteData(name, data),) if current.record and current.record.data != data else ()
-
-
-def _plan_removal(name: str, current: Current) -> tuple[Step, ...]:
-    if current.record is None:
-        return ()
-    return StopPod(name), FlushData(name), RemoveFiles(name)
 
 
 def _is_finished(pod: Pod, current: Current) -> bool:
