@@ -75,7 +75,7 @@ def test_a_pod_that_the_device_stopped_starts_again_as_it_was(device: Device, ke
     wait_until(
         lambda: device.host.sh(f"systemctl is-active '{kept.unit}'", check=False) == "active\n"
     )
-    kept.wait_running()
+    wait_until(kept.is_running)  # while it was stopped, the device reported an error
     restore(device)
 
 
