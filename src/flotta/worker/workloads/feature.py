@@ -131,6 +131,8 @@ class WorkloadsFeature(Feature):
         """Take the workloads; a broken one is reported by name."""
         namespaces = [workload.namespace for workload in message.workloads or []]
         claims = self._claims.names(namespaces[0]) if namespaces else ClaimNames()
+        for workload in message.workloads or []:
+            self._known_mounts.expect_workload(workload.name)
         self._known_mounts.learn()
         device = replace(
             self._device,
