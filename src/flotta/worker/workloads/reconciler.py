@@ -272,6 +272,7 @@ class Reconciler:
                 if self._suspension.active:
                     delay.prolong(failed_start=False)
                 elif pod is None:
+                    await self._observer.refresh()  # another one of this name has not failed yet
                     break
             except WorkloadError as error:
                 self._record_failure(name, error)
