@@ -96,12 +96,16 @@ GIVEN: dict[str, Any] = {
 }
 
 
+SOURCES: dict[str, Any] = {
+    "config_maps": {"cfg": {"level": "high", "lines": "one\ntwo\n"}},
+    "secrets": {"creds": {"odd": ODD}},
+}
+
+
 @pytest.fixture(scope="module")
 def pod(device: Device) -> Iterator[Pod]:
     device.host.sh("mkdir -p /srv/propagated; mount --bind /srv/propagated /srv/propagated")
-    maps = {"cfg": {"level": "high", "lines": "one\ntwo\n"}}
-    secrets = {"creds": {"odd": ODD}}
-    with device.running(NAME, GIVEN, config_maps=maps, secrets=secrets) as pod:
+    with device.running(NAME, GIVEN, **SOURCES) as pod:
         yield pod
 
 
@@ -214,14 +218,17 @@ def test_the_second_pod_that_claims_a_port_says_so(device: Device, pod: Pod) -> 
     assert pod.is_running()
 
 
-def test_a_volume_that_is_mounted_but_not_defined_is_named(device: Device) -> None:
+def test_a_volume_that_is_mounted_but_not_defined_is_named(device: Device, pod: Pod) -> None:
+    before = pod.containers()
     mounts = [{"name": "nope", "mountPath": "/nope"}]
-    broken = device.deploy("broken", {"containers": [container(volumeMounts=mounts)]})
-    try:
-        status = broken.wait_phase("Error")
-        assert "nope" in status["message"]
-    finally:
-        device.remove("broken")
+    device.deploy(NAME, {"containers": [container(volumeMounts=mounts)]}, **SOURCES)
+    status = pod.wait_reason("InvalidSpecification")
+    assert status["message"] == (
+        'container "main" mounts the volume "nope", which the pod does not have'
+    )
+    device.deploy(NAME, GIVEN, **SOURCES)
+    device.control.wait_applied()
+    assert pod.containers() == before
 
 
 def test_a_host_path_that_is_missing_is_named(device: Device) -> None:

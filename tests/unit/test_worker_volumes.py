@@ -7,6 +7,7 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import msgspec
 import pytest
 
 from flotta.protocol.models import Secret, Workload
@@ -17,6 +18,7 @@ from flotta.worker.volumes.plan import (
     MemoryDirectory,
     ScratchDirectory,
     VolumePlan,
+    encode_plan,
 )
 from flotta.worker.workloads.claim_names import ClaimNames
 from flotta.worker.workloads.files import WorkloadFiles
@@ -341,6 +343,41 @@ def test_sub_path_expr_that_leads_nowhere_or_out_is_refused(expression: str) -> 
             container={"env": [{"name": "UP", "value": "../.."}]},
         )
     assert refusal.value.reason == "InvalidSpecification"
+
+
+def test_a_mount_without_its_volume_is_refused_before_anything_stops() -> None:
+    with pytest.raises(WorkloadError) as refusal:
+        build(mounts=[{"name": "nope", "mountPath": "/x"}])
+    assert refusal.value.reason == "InvalidSpecification"
+    assert refusal.value.message == (
+        'container "c" mounts the volume "nope", which the pod does not have'
+    )
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../up", "a/../../up", "", ".", "a\0b", "x" * 256])
+def test_a_file_of_a_volume_stays_inside_it(path: str) -> None:
+    items = [{"key": "run.sh", "path": path}]
+    with pytest.raises(WorkloadError) as refusal:
+        build({"name": "v", "configMap": {"name": "scripts", "items": items}})
+    assert refusal.value.reason == "InvalidSpecification"
+
+
+def test_a_hundred_volumes_have_places_of_their_own_and_a_plan_that_is_read() -> None:
+    names = [f"v{number}" for number in range(100)]
+    mounts = [{"name": name, "mountPath": f"/{name}", "subPath": "a/b"} for name in names]
+    pod = build(*({"name": name, "emptyDir": {}} for name in names), mounts=mounts)
+    plan = pod.volumes.plan
+    assert len({one.path for one in plan.scratch} | {one.target for one in plan.sub_paths}) == 200
+    assert msgspec.json.decode(encode_plan(plan), type=VolumePlan) == plan
+
+
+def test_a_plan_that_the_unit_would_not_read_is_refused() -> None:
+    mounts = [
+        {"name": "v", "mountPath": f"/{number}", "subPath": f"{'x' * 250}/{'y' * 250}/{number}"}
+        for number in range(2000)
+    ]
+    with pytest.raises(WorkloadError, match="too many volumes"):
+        build({"name": "v", "emptyDir": {}}, mounts=mounts)
 
 
 def test_fs_group_is_a_group_of_every_process_and_of_every_volume() -> None:

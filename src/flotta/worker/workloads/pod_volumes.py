@@ -9,7 +9,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from flotta.worker.volumes.plan import VolumePlan, encode_plan
+from flotta.worker.volumes.plan import MAX_PLAN, VolumePlan, encode_plan
 from flotta.worker.workloads.export_owner import ContainerUser, list_users
 from flotta.worker.workloads.pod_facts import PodFacts
 from flotta.worker.workloads.pod_spec import (
@@ -58,18 +58,18 @@ def render_volumes(
     """
     group = _take_group(spec)
     _add_export(spec, paths)
+    _check_mounts(spec)
     around = Surroundings(Origins(spec, sources, facts), paths, group)
     places = {volume["name"]: place_volume(volume, around) for volume in spec.get("volumes") or []}
     _mount_read_only(spec, {name for name, place in places.items() if place.read_only})
     inner = mount_sub_paths(spec, places, paths.mounts)
     volumes = [place.volume for place in places.values()]
     spec["volumes"] = [*volumes, *(mount.volume for mount in inner)]
-    return PodVolumes(
-        _list_files(places),
-        _list_folders(places, inner),
-        _make_plan(spec, paths, places, inner),
-        list_users(spec),
-    )
+    plan = _make_plan(spec, paths, places, inner)
+    if len(encode_plan(plan)) > MAX_PLAN:
+        raise invalid_specification("the pod has too many volumes and paths inside them")
+    files, folders = _list_files(places), _list_folders(places, inner)
+    return PodVolumes(files, folders, plan, list_users(spec))
 
 
 def _take_group(spec: PodSpec) -> int | None:
@@ -98,6 +98,18 @@ def _add_export(spec: PodSpec, paths: WorkloadPaths) -> None:
         mounts = container.get("volumeMounts") or []
         kept = [mount for mount in mounts if mount.get("mountPath", "").rstrip("/") != EXPORT]
         container["volumeMounts"] = [*kept, {"name": name, "mountPath": EXPORT}]
+
+
+def _check_mounts(spec: PodSpec) -> None:
+    """Raise WorkloadError for a mount without its volume: podman says so when it is too late."""
+    known = {volume["name"] for volume in spec.get("volumes") or []}
+    for container in list_containers(spec):
+        for mount in container.get("volumeMounts") or []:
+            if mount["name"] not in known:
+                raise invalid_specification(
+                    f'container "{container["name"]}" mounts the volume "{mount["name"]}", which '
+                    "the pod does not have"
+                )
 
 
 def _mount_read_only(spec: PodSpec, volumes: Set[str]) -> None:

@@ -48,10 +48,9 @@ def mount_sub_paths(
     found: dict[str, PathMount] = {}
     for container, mount, is_first in _list_mounts(spec):
         path = _read_path(container, mount)
-        place = places.get(mount["name"])
-        if path is None or place is None:
+        if path is None:
             continue
-        made = _mount_path(mount["name"], place, path, mounts, is_first)
+        made = _mount_path(mount["name"], places[mount["name"]], path, mounts, is_first)
         mount["name"] = made.volume["name"]
         found[mount["name"]] = made
     return list(found.values())
