@@ -98,6 +98,23 @@ async def test_a_pod_that_is_never_restarted_stays_stopped_until_it_is_changed(
     assert evictions.workloads == set()
 
 
+@pytest.mark.parametrize("policy", ["OnFailure", "Never"])
+async def test_a_worker_that_starts_knows_which_pods_it_stopped(
+    tmp_path: Path, pods: Pods, policy: str
+) -> None:
+    files = install(tmp_path, policy)
+    (files.paths_of("web").scratch / "d/large").write_bytes(bytes(128 * KIB))
+    await evictions_of(files, pods).look()
+    again = evictions_of(files, pods)
+    running = asyncio.create_task(again.run())
+    await eventually(lambda: pods.changes >= 2)
+    assert again.unfinished == ({"web"} if policy == "OnFailure" else set())
+    again.note_started("web")
+    assert again.unfinished == set()
+    assert not files.paths_of("web").eviction_mark.exists()
+    running.cancel()
+
+
 async def test_a_pod_that_does_not_stop_is_stopped_at_the_next_look(
     tmp_path: Path, pods: Pods, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ its definition changes (docs/reference/device.md#volumes).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -57,7 +58,9 @@ class Evictions:
         return set(self.failures)
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Look until cancelled; begin with the pods that were stopped when the worker ended."""
+        self.unfinished |= await asyncio.to_thread(self._list_marked)
+        self._on_change()
         while True:
             begin = time.monotonic()
             await self.look()
@@ -80,13 +83,23 @@ class Evictions:
         if task is not None:
             task.cancel()
         self.failures.pop(name, None)
-        self.unfinished.discard(name)
+        self.note_started(name)
         self._backoffs.pop(name, None)
+
+    def note_started(self, name: str) -> None:
+        """Note that a pod runs again, or will not."""
+        self.unfinished.discard(name)
+        with contextlib.suppress(OSError):  # where it cannot be removed, the pod starts once more
+            self._files.paths_of(name).eviction_mark.unlink(missing_ok=True)
 
     def cancel(self) -> None:
         """Forget every workload."""
         for name in list(self.failures):
             self.forget(name)
+
+    def _list_marked(self) -> set[str]:
+        installed = self._files.list_installed()
+        return {name for name in installed if self._files.paths_of(name).eviction_mark.exists()}
 
     def _list_limited(self) -> list[tuple[str, VolumePlan]]:
         return [
@@ -107,6 +120,9 @@ class Evictions:
         log.warning("Workload %s is stopped: %s [%s]", name, message, EVICTED)
         self.failures[name] = WorkloadError(EVICTED, message)
         self.unfinished.add(name)
+        if not plan.is_final:
+            with contextlib.suppress(OSError):  # the disk may be full: of this pod's files
+                self._files.paths_of(name).eviction_mark.touch()
         self._tasks[name] = asyncio.create_task(self._pause(name, plan), name=f"evict {name}")
         self._on_change()
 

@@ -63,7 +63,7 @@ class Planner:
     def note_started(self, name: str) -> None:
         """Note that a pod runs again that had not ended by itself."""
         self.suspension.interrupted.discard(name)
-        self.evictions.unfinished.discard(name)
+        self.evictions.note_started(name)
 
     def _plan_kept(self, name: str, wanted: Desired, current: Current) -> tuple[Step, ...]:
         known = current.record.data if current.record else None

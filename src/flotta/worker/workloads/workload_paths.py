@@ -64,6 +64,11 @@ class WorkloadPaths:
         return self.directory / "volumes"
 
     @property
+    def eviction_mark(self) -> Path:
+        """An empty file while the pod is stopped for what it took, and is to start again."""
+        return self.directory / "evicted"
+
+    @property
     def mounts(self) -> Path:
         """Mount points of the workload's tmpfs and of paths inside its volumes."""
         return self.mounts_dir / self.directory.name
