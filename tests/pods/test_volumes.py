@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pods.device import Device
 from pods.pod import SLEEP, Pod, container
 
 GROUP, USER = 2000, 1000
+STORED = "/var/lib/containers/storage/volumes/{}/_data"
 MOUNTED: dict[str, dict[str, Any]] = {
     "data": {"emptyDir": {}},
     "memory": {"emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}},
@@ -223,20 +225,39 @@ def test_a_pod_that_takes_more_than_its_limit_starts_again_empty(device: Device)
         assert pod.sh("ls -A /data") == ""
 
 
-def test_an_upgrade_takes_over_the_volume_of_a_claim(device: Device) -> None:
+def test_an_upgrade_takes_over_claims_and_leaves_what_was_an_empty_dir(device: Device) -> None:
+    directory = "/var/lib/flotta/worker/workloads/upgraded"
+    earlier = {
+        "containers": [container()],
+        "volumes": [
+            {"name": "olddb", "persistentVolumeClaim": {"claimName": "olddb"}},
+            {"name": "scratch", "emptyDir": {}},
+        ],
+    }
     device.stop_worker()
-    device.host.sh(
-        "rm /var/lib/flotta/worker/claims.json; podman volume create olddb && "
-        "echo old > $(podman volume inspect --format '{{.Mountpoint}}' olddb)/state"
-    )
+    device.host.sh("rm /var/lib/flotta/worker/claims.json")
+    for name in ("olddb", "scratch"):
+        device.host.sh(f"podman volume create {name} && echo old >{STORED.format(name)}/state")
+    device.host.write(f"{directory}/pod.yaml", json.dumps({"spec": earlier}))
+    device.host.write(f"{directory}/workload.json", '{"digest": "earlier"}')
     device.start_worker()
     spec = {
-        "containers": [container(volumeMounts=mounts("db"))],
-        "volumes": [{"name": "db", "persistentVolumeClaim": {"claimName": "olddb"}}],
+        "containers": [container(volumeMounts=mounts("db", "scratch", "fresh"))],
+        "volumes": [
+            {"name": "db", "persistentVolumeClaim": {"claimName": "olddb"}},
+            {"name": "fresh", "persistentVolumeClaim": {"claimName": "scratch"}},
+            {"name": "scratch", "emptyDir": {}},
+        ],
         "terminationGracePeriodSeconds": 1,
     }
     with device.running("upgraded", spec, namespace="shop") as pod:
-        assert pod.sh("cat /db/state") == "old"
+        assert pod.sh("cat /db/state; ls -A /scratch /fresh").split() == [
+            "old",
+            "/fresh:",
+            "/scratch:",
+        ]
+    left = " ".join(f"{STORED.format(name)}/state" for name in ("olddb", "scratch"))
+    assert device.host.sh(f"cat {left}").split() == ["old", "old"]
 
 
 def test_a_claim_outlives_its_workloads_and_an_empty_dir_does_not(device: Device) -> None:
