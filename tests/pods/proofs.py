@@ -92,6 +92,9 @@ PROVED_BY: dict[str, dict[str, tuple[str, ...]]] = {
             "volumes[].image.{reference,pullPolicy}",
         ),
     },
+    "test_images.py": {
+        "test_an_image_is_pulled_with_the_secrets_of_the_pod": ("imagePullSecrets[].name",),
+    },
     "test_probes.py": {
         "test_a_pod_is_not_ready_before_its_probes_pass_and_says_which": (
             "containers[].{livenessProbe,readinessProbe,startupProbe}.exec.command",
@@ -170,9 +173,6 @@ NOT_PROVED: dict[str, str] = {
     "containers[].readinessProbe.successThreshold": PROBER,
     "containers[].{livenessProbe,startupProbe}.successThreshold": "one value",
     "containers[].{livenessProbe,startupProbe}.terminationGracePeriodSeconds": PROBER,
-    "imagePullSecrets[].name": (
-        "tests/unit/test_worker_registry_auth.py: the devices have no registry"
-    ),
     "enableServiceLinks": "nothing to carry out",
     "tolerations[].{effect,key,operator,tolerationSeconds,value}": "nothing to carry out",
     "os.name": "nothing to carry out",
