@@ -39,7 +39,7 @@ def pod(device: Device) -> Iterator[Pod]:
     mount(device)
     yield device.run(NAME, spec())
     device.host.sh(f"mountpoint -q {VOLUMES}/{NAME} || mount --bind {DISK} {VOLUMES}/{NAME}")
-    device.host.sh(f"mount -o remount,rw,bind {VOLUMES}/{NAME}")
+    device.host.sh(f"mount -o remount,rw {DISK}")
     device.remove(NAME)
     device.host.sh(f"umount {VOLUMES}/{NAME} {DISK}; rmdir {VOLUMES}/{NAME}", check=False)
 
@@ -54,11 +54,11 @@ def test_a_full_a_read_only_and_an_absent_file_system_lose_nothing(
     assert pod.sh("cat /export/state; echo $VALUE") == "data\nwhile it is full"
     pod.sh("rm /export/big /export/more")
 
-    device.host.sh(f"mount -o remount,ro,bind {VOLUMES}/{NAME}")
+    device.host.sh(f"mount -o remount,ro {DISK}")
     device.update(NAME, spec("while it is read-only"))
     assert pod.sh("cat /export/state; echo $VALUE") == "data\nwhile it is read-only"
     assert "Read-only" in pod.sh("touch /export/x 2>&1", check=False)
-    device.host.sh(f"mount -o remount,rw,bind {VOLUMES}/{NAME}")
+    device.host.sh(f"mount -o remount,rw {DISK}")
 
     before = pod.containers()
     unmount(device)
