@@ -250,7 +250,11 @@ def test_an_upgrade_takes_over_claims_and_leaves_what_was_an_empty_dir(device: D
         ],
         "terminationGracePeriodSeconds": 1,
     }
-    with device.running("upgraded", spec, namespace="shop") as pod:
+    # All workloads of a device are in one namespace; here, tests may have left some in another.
+    present = [
+        wanted.fields.get("namespace", "default") for wanted in device.control.wanted.values()
+    ]
+    with device.running("upgraded", spec, namespace=[*present, "shop"][0]) as pod:
         assert pod.sh("cat /db/state; ls -A /scratch /fresh").split() == [
             "old",
             "/fresh:",

@@ -126,7 +126,10 @@ async def test_a_podman_that_says_nothing_is_asked_again_at_the_next_start(
     storage = Storage(monkeypatch)
     storage.volumes = None
     install_as_before(tmp_path, CLAIM)
-    assert volume_of(pod_with(await claims_of(tmp_path), "shopdb", tmp_path)) == "shopdb"
+    claims = await claims_of(tmp_path)
+    pod = pod_with(claims, "shopdb", tmp_path)
+    assert volume_of(pod) == "shopdb"
+    claims.note_used([pod])
     storage.volumes = [StoredVolume("shopdb"), StoredVolume("second")]
     assert volume_of(pod_with(await claims_of(tmp_path), "second", tmp_path)) == "second"
 

@@ -50,6 +50,7 @@ class Claims:
         self._files = files
         self._record = ClaimRecord()
         self._stored: ClaimRecord | None = None  # what the file has
+        self._is_whole = True  # podman has said what stands
 
     async def prepare(self) -> None:
         """Read which volumes stand; after an upgrade, ask podman once."""
@@ -97,6 +98,7 @@ class Claims:
     async def _look_for_standing(self) -> None:
         claims, scratch = list_shared_volumes(self._files)
         volumes = await podman_storage.list_volumes()
+        self._is_whole = volumes is not None
         if volumes is None:  # asked again at the next start
             self._record = ClaimRecord(standing=sorted(claims), used=sorted(claims))
             return
@@ -107,7 +109,7 @@ class Claims:
         self._store()
 
     def _store(self) -> None:
-        if self._record == self._stored:
+        if self._record == self._stored or not self._is_whole:
             return
         try:
             write_atomically(self._path, msgspec.json.encode(self._record))
