@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from flotta.token_bucket import TokenBucket
 from flotta.worker import podman
 from flotta.worker.podman import Container, Placement
 from flotta.worker.probes import prober as prober_module
+from flotta.worker.probes import watch as watch_module
 from flotta.worker.probes.container_run import ContainerRun
 from flotta.worker.probes.probe import ContainerProbes, Exec, Probe, TcpSocket
 from flotta.worker.probes.prober import Prober, Probes
@@ -293,7 +295,7 @@ async def test_hundreds_of_probes_begin_a_few_at_a_time_and_slow_ones_make_way()
 
     async def ask() -> None:
         nonlocal begun
-        async with slots.take():
+        async with slots.take(TcpSocket(1)):
             begun += 1
             await hang.wait()
 
@@ -305,5 +307,43 @@ async def test_hundreds_of_probes_begin_a_few_at_a_time_and_slow_ones_make_way()
     hang.set()
     await asyncio.gather(*tasks)
     assert begun == 10 * SLOTS
-    async with slots.take(), slots.take(), slots.take(), slots.take():
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(SLOTS):
+            await stack.enter_async_context(slots.take(TcpSocket(1)))
         assert slots._slots.locked()
+
+
+@pytest.mark.looptime
+async def test_fifty_commands_a_second_are_asked_in_turn_and_connections_do_not_wait() -> None:
+    slots = Slots(TokenBucket(10, 20, asyncio.get_running_loop().time))
+    begun: list[int] = []
+
+    async def ask(number: int) -> None:
+        async with slots.take(Exec(("true",))):
+            begun.append(number)
+
+    tasks = [asyncio.create_task(ask(number)) for number in range(50)]
+    await asyncio.sleep(0)
+    async with slots.take(TcpSocket(1)):
+        assert len(begun) <= 20
+    await asyncio.sleep(1.05)
+    assert len(begun) == 30
+    await asyncio.gather(*tasks)
+    assert begun == list(range(50))
+
+
+async def test_a_bug_of_one_probe_ends_no_probing(
+    prober: Prober, pods: Pods, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def ask(*_: object) -> None:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(watch_module, "ask", ask)
+    pods.probes = probing(readiness=command("exit 0"))
+    prober.observe([process.container])
+    await eventually(lambda: prober.readiness_of("web").ready)

@@ -60,9 +60,11 @@ def pod(device: Device) -> Iterator[Pod]:
 def test_a_pod_is_not_ready_before_its_probes_pass_and_says_which(pod: Pod) -> None:
     status = pod.wait_reason("ContainersNotReady")
     assert (status["status"], status["ready"]) == ("Running", False)
-    assert 'container "main" is not ready: readiness probe: ' in status["message"] or (
-        'container "slow" is not ready: startup probe: ' in status["message"]
+    told = (
+        "container \"main\" is not ready: readiness probe: command 'test': exit code 1",
+        "container \"slow\" is not ready: startup probe: command 'test': exit code 1",
     )
+    wait_until(lambda: pod.status["message"] in told, 120)
     before = starts(pod)
     pod.sh("touch /tmp/alive /tmp/started", "slow")
     pod.sh("touch /tmp/ready")

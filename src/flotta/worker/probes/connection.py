@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import ssl
@@ -15,11 +16,13 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from flotta.worker.probes.probe import ProbeFailed
+from flotta.worker.probes.probe import ProbeFailed, ProbeImpossible
 
 CHUNK = 16 * 1024  # bytes read at once
 MAX_RECEIVED = 64 * 1024  # bytes of a response; what counts is at its beginning
 ELSEWHERE = "192.0.2.1"  # an address for documentation (RFC 5737), by the default route
+# What the worker or the device has used up: the container may be in the best of health.
+USED_UP = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
 RESOLVERS = ThreadPoolExecutor(2, "probe-resolver")
 
 
@@ -49,21 +52,32 @@ class Connection:
 async def connect(
     host: str, port: int, context: ssl.SSLContext | None = None
 ) -> AsyncIterator[Connection]:
-    """Open a connection and drop it at the end; raises ProbeFailed for what the network says."""
+    """Open a connection and drop it at the end.
+
+    Raises ProbeFailed for what the network says, and ProbeImpossible for what this device cannot.
+    """
+    try:
+        connection = await _open(host, port, context)
+        try:
+            yield connection
+        finally:
+            # Not closed politely: a server that does not read would be waited for.
+            connection.writer.transport.abort()
+    except OSError as error:
+        if error.errno in USED_UP and not isinstance(error, ssl.SSLError | socket.gaierror):
+            raise ProbeImpossible(os.strerror(error.errno).lower()) from error
+        raise ProbeFailed(_describe(error, host, tls=context is not None)) from error
+
+
+async def _open(host: str, port: int, context: ssl.SSLContext | None) -> Connection:
     try:
         address = await _resolve(host)
         reader, writer = await asyncio.open_connection(
             address, port, limit=CHUNK, ssl=context, server_hostname=host if context else None
         )
-        try:
-            yield Connection(reader, writer)
-        finally:
-            # Not closed politely: a server that does not read would be waited for.
-            writer.transport.abort()
-    except UnicodeError as error:  # of a name that cannot be that of a host
+    except ValueError as error:  # of a name that cannot be that of a host
         raise ProbeFailed(f"the host {host!r} has no address") from error
-    except OSError as error:
-        raise ProbeFailed(_describe(error, host, tls=context is not None)) from error
+    return Connection(reader, writer)
 
 
 def find_host_address() -> str:

@@ -10,11 +10,16 @@ from __future__ import annotations
 import os
 import re
 
+from flotta.worker.causes import clean_cause
 from flotta.worker.probes.probe import Exec, ProbeFailed, ProbeImpossible
 from flotta.worker.processes import run_unread
 
 MAX_LOG = 4096  # bytes of what the runtime itself says that are read
 NOT_EXECUTABLE = re.compile(rb"executable file|not found|[Nn]o such file|[Pp]ermission denied")
+# crun's log begins each line with it, and would else have another problem each time.
+TIME = re.compile(
+    r"^\s*(?:time=)?\"?\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)?\"?:?\s*", re.MULTILINE
+)
 MAX_WORD = 40  # characters of a command in a message
 
 
@@ -24,7 +29,10 @@ async def run_command(action: Exec, container_id: str, runtime: str) -> None:
     `runtime` is the program that runs the container, as podman names it. Ends the command when it
     is cancelled.
     """
-    log = os.memfd_create("oci-runtime-log")
+    try:
+        log = os.memfd_create("oci-runtime-log")
+    except OSError as error:
+        raise ProbeImpossible(f"{runtime} cannot be run: {error.strerror}") from error
     try:
         argv = [runtime, f"--log=/proc/self/fd/{log}", "exec", container_id, *action.command]
         status = await run_unread(*argv, keep=(log,))
@@ -43,4 +51,4 @@ def _explain(action: Exec, status: int, said: bytes) -> Exception:
         return ProbeFailed(f"exit code {status}")
     if NOT_EXECUTABLE.search(said) and b"/status" not in said:
         return ProbeFailed(f"{action.command[0][:MAX_WORD]!r} cannot be run in the container")
-    return ProbeImpossible(said.decode(errors="replace").strip()[-MAX_LOG:])
+    return ProbeImpossible(clean_cause(TIME.sub("", said.decode(errors="replace")), {}))

@@ -73,7 +73,9 @@ async def _call(connection: Connection, action: Grpc, authority: str) -> _Reply:
         if connection.received == len(data) and data.startswith(b"HTTP/1."):
             raise ProbeFailed("the response is not HTTP/2")
         for event in protocol.receive_data(data):
-            reply.add(event)
+            # A server may reset the stream or leave after its response (RFC 9113, section 8.1).
+            if not reply.is_complete:
+                reply.add(event)
     return reply
 
 

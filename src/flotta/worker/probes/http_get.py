@@ -14,7 +14,7 @@ import h11
 
 from flotta import __version__
 from flotta.identity.ssl_contexts import unverified_client_context
-from flotta.worker.probes.connection import Connection, connect
+from flotta.worker.probes.connection import MAX_RECEIVED, Connection, connect
 from flotta.worker.probes.probe import HttpGet, ProbeFailed
 
 MAX_REDIRECTS = 10  # requests in all, as of Go's client
@@ -118,7 +118,7 @@ def _complete_headers(request: _Request) -> list[tuple[bytes, bytes]]:
 
 async def _exchange(request: _Request) -> _Response:
     context = unverified_client_context() if request.scheme == "https" else None
-    protocol = h11.Connection(h11.CLIENT)
+    protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_RECEIVED)
     try:
         head = h11.Request(
             method="GET", target=request.target.encode(), headers=_complete_headers(request)

@@ -55,7 +55,7 @@ class Prober:
         self._wanted: dict[ContainerRun, ContainerProbes] = {}
         self._wake = asyncio.Event()
         self._slots = Slots()
-        self._born = time.monotonic()
+        self._born = _now()
         self._watches: dict[ContainerRun, Watch] = {}
         self._tasks: dict[ContainerRun, asyncio.Task[None]] = {}
 
@@ -101,7 +101,7 @@ class Prober:
 
     def _is_new(self, run: ContainerRun) -> bool:
         """Tell whether a container began after the prober."""
-        return run.age < time.monotonic() - self._born
+        return run.age < _now() - self._born
 
     async def _follow(self) -> None:
         """Begin with what runs now, end with what does not."""
@@ -171,3 +171,8 @@ class Prober:
         grace = probes.grace if verdict.probe.grace is None else verdict.probe.grace
         left = await self._pods.prepare_end(run, grace)
         await end_process(run, watch.place.stop_signal, left)
+
+
+def _now() -> float:
+    """Return the seconds since boot, also those of a suspended device: a container ages in it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

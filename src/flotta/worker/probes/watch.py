@@ -62,7 +62,7 @@ class Watch:
         self.ready: bool | None = False if is_new else None
         self.causes: dict[ProbeKind, str] = {}  # of the last failure of each probe
         self._is_started = False
-        self._complained = ""
+        self._complained: dict[ProbeKind, str] = {}
 
     async def run(self) -> Verdict | None:
         """Ask until something is decided: the verdict, None when the container has ended."""
@@ -132,7 +132,7 @@ class Watch:
         """Return whether the container passes, None when it has ended."""
         while True:
             await schedule.wait()
-            async with self._slots.take():
+            async with self._slots.take(probe.action):
                 try:
                     await ask(probe, self.container.id, self.place)
                 except ProbeImpossible as error:
@@ -140,6 +140,9 @@ class Watch:
                     passed = None
                 except ProbeFailed as error:
                     passed, cause = False, str(error)
+                except Exception as error:  # a bug must not end the probes of a container
+                    self._complain(kind, f"{type(error).__name__}: {error}")
+                    passed = None
                 else:
                     passed, cause = True, ""
             # What was asked of a container that has ended meanwhile says nothing.
@@ -157,7 +160,7 @@ class Watch:
 
     def _complain(self, kind: ProbeKind, problem: str) -> None:
         """Log once what keeps the worker from asking at all."""
-        if problem != self._complained:
+        if problem != self._complained.get(kind):
             run = self.container
             log.warning(
                 'Workload %s: the %s of container "%s" cannot be carried out: %s [%s]',
@@ -167,4 +170,4 @@ class Watch:
                 problem,
                 PROBE_ERRORED,
             )
-        self._complained = problem
+        self._complained[kind] = problem
