@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flotta.worker.causes import clean_cause, explain_run, extract_cause
-from flotta.worker.journal import JournalLine, parse_lines
+from flotta.worker.journal import JournalLine, parse_container_lines, parse_lines
 from flotta.worker.podman import Container
 from flotta.worker.systemd import UnitState
 from flotta.worker.workloads.crash_logs import CrashLogs, clean_lines
@@ -151,7 +151,7 @@ def test_the_end_of_a_log_is_short_and_the_same_each_time() -> None:
 async def test_a_log_is_read_once_for_each_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    async def read_lines(container: str, count: int) -> list[str]:
+    async def read_lines(container: str, count: int, until: float) -> list[str]:
         read.append(container)
         return ["no config"]
 
@@ -164,10 +164,35 @@ async def test_a_log_is_read_once_for_each_failure(monkeypatch: pytest.MonkeyPat
     ]
     for _ in range(3):
         await logs.refresh(ended, crashes)
-    assert sorted(read) == ["web-main", "web_init-first"]
+    assert sorted(read) == sorted([MAIN, "1" * 64])
     assert logs.of_pod("web") == {"main": "no config"}
     await logs.refresh([], crashes)
     assert logs.of_pod("web") == {}
+
+
+async def test_the_log_of_a_crash_is_that_of_the_run_that_crashed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A new run writes other lines, and how many of them were read is chance."""
+    read: list[tuple[str, float]] = []
+
+    async def read_lines(container: str, count: int, until: float) -> list[str]:
+        read.append((container, until))
+        return ["no config"]
+
+    monkeypatch.setattr("flotta.worker.journal.read_container_lines", read_lines)
+    logs, crashes = CrashLogs(), Crashes()
+    again = Container(MAIN, "main", "web", "", "running", 0, 1)
+    crashes.learn_names([again])
+    crashes.record_exit(MAIN, 3, 1000.25)
+    await logs.refresh([again], crashes)
+    assert read == [(MAIN, 1000.25)]
+    entries = [(1000.2, "no config"), (1000.3, "starting")]
+    output = "\n".join(
+        json.dumps({"MESSAGE": text, "_SOURCE_REALTIME_TIMESTAMP": str(int(moment * 1e6))})
+        for moment, text in entries
+    )
+    assert parse_container_lines(output.encode(), 1000.25) == ["no config"]
 
 
 @pytest.mark.parametrize(

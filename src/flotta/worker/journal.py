@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any, NamedTuple
 
@@ -12,8 +13,10 @@ FIELDS = (
     "MESSAGE,_PID,CONTAINER_NAME,PODMAN_EVENT,PODMAN_ID,PODMAN_NAME,"
     "_SYSTEMD_INVOCATION_ID,INVOCATION_ID"
 )
+SENT = "_SOURCE_REALTIME_TIMESTAMP"  # microseconds since 1970
 SYSTEMD = "1"  # its process id
 LINES = 200  # of a unit that are looked at, podman's own events included
+CONTAINER_LINES = 100  # of a container that are looked at: it may run again, and write
 QUERY = ("journalctl", "--no-pager", "-q", "--all")
 
 
@@ -35,21 +38,32 @@ async def read_last_run(unit: str) -> list[JournalLine]:
     return [line for line in lines[first:] if line.invocation in ("", last)]
 
 
-async def read_container_lines(container: str, count: int) -> list[str]:
-    """Return the last lines that a container has written, also before it was replaced."""
-    match = f"CONTAINER_NAME={container}"
-    done = await run(*QUERY, "-o", "cat", f"--lines={count}", match, timeout=COMMAND_TIMEOUT)
-    if not done.out.strip():  # podman may keep logs in files of its own
-        # Its own warnings would be in the stream that the container has for errors.
-        argv = ("podman", "--log-level=error", "logs", "--tail", str(count), "--", container)
-        done = await run(*argv, timeout=COMMAND_TIMEOUT)
-        if not done.ok:
-            return []
-    return f"{done.out.decode(errors='replace')}\n{_second_stream(done.err)}".splitlines()
+async def read_container_lines(container_id: str, count: int, until: float) -> list[str]:
+    """Return the last lines that a container has written until then, in seconds since 1970."""
+    match = f"CONTAINER_ID_FULL={container_id}"
+    fields = f"--output-fields=MESSAGE,{SENT}"
+    query = (*QUERY, "-o", "json", fields, f"--lines={CONTAINER_LINES}", match)
+    done = await run(*query, timeout=COMMAND_TIMEOUT)
+    if done.out.strip():
+        return parse_container_lines(done.out, until)[-count:]
+    # podman may keep logs in files of its own. Its own warnings would be in the stream that the
+    # container has for errors.
+    argv = ("podman", "--log-level=error", "logs", "--tail", str(count), "--", container_id)
+    done = await run(*argv, timeout=COMMAND_TIMEOUT)
+    if not done.ok:
+        return []
+    return f"{done.out.decode(errors='replace')}\n{done.err}".splitlines()
 
 
-def _second_stream(text: str) -> str:
-    return "" if text.startswith("journalctl") else text
+def parse_container_lines(output: bytes, until: float) -> list[str]:
+    """Read journalctl's JSON; leave out what was written later, in seconds since 1970."""
+    found: list[str] = []
+    for line in output.splitlines():
+        with contextlib.suppress(ValueError, AttributeError, TypeError):
+            entry = json.loads(line)
+            if int(entry.get(SENT) or 0) <= until * 1e6:
+                found += _text_of(entry.get("MESSAGE")).splitlines()
+    return found
 
 
 def parse_lines(output: bytes) -> list[JournalLine]:

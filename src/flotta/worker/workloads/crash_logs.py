@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from flotta.printable_text import cut, printable
 from flotta.worker import journal
 from flotta.worker.causes import HEX
 from flotta.worker.pod_unit.plan import init_pod_of
 from flotta.worker.podman import Container
-from flotta.worker.workloads.crash_loop import ContainerName, Crashes
+from flotta.worker.workloads.crash_loop import Crashes
 
 READ = 10  # lines that are read of a log
 SHOWN = 3  # lines that a message has
@@ -30,18 +32,30 @@ ADDRESS = re.compile(r"\b0x[0-9a-f]+", re.IGNORECASE)
 UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 
 
+class _Run(NamedTuple):
+    """Which run of a container has failed, and when it ended, in seconds since 1970.
+
+    podman starts a container again at once, with the same id: what it writes then is not why it
+    failed, and would make another message each time.
+    """
+
+    container_id: str
+    ended_at: float
+    started_at: int = 0
+
+
 @dataclass
 class CrashLogs:
     """Reads the log of a container once for each time that it failed."""
 
-    _read: dict[str, tuple[object, str]] = field(default_factory=dict)  # by podman's name
+    _read: dict[str, tuple[_Run, str]] = field(default_factory=dict)  # by podman's name
 
     async def refresh(self, containers: Iterable[Container], crashes: Crashes) -> None:
         """Read the logs of the containers that have failed since the last time."""
         failed = _list_failed(containers, crashes)
         known = {name: text for name, (run, text) in self._read.items() if failed.get(name) == run}
         self._read = {
-            name: (run, known[name] if name in known else await read_end(name))
+            name: (run, known[name] if name in known else await read_end(run))
             for name, run in failed.items()
         }
 
@@ -57,9 +71,9 @@ def podman_name(workload: str, container: str, *, is_init: bool = False) -> str:
     return f"{init_pod_of(workload) if is_init else workload}-{container}"
 
 
-async def read_end(name: str) -> str:
-    """Return the last lines of a container's log on one line, empty if it has none."""
-    return clean_lines(await journal.read_container_lines(name, READ))
+async def read_end(run: _Run) -> str:
+    """Return the last lines of a run of a container on one line, empty if it wrote none."""
+    return clean_lines(await journal.read_container_lines(run.container_id, READ, run.ended_at))
 
 
 def clean_lines(lines: Iterable[str]) -> str:
@@ -76,19 +90,15 @@ def clean_line(line: str) -> str:
     return cut(printable(" ".join(text.split()), MAX_LINE), MAX_LINE)
 
 
-def _list_failed(containers: Iterable[Container], crashes: Crashes) -> dict[str, object]:
+def _list_failed(containers: Iterable[Container], crashes: Crashes) -> dict[str, _Run]:
     """Return which run of which container has failed, by podman's name."""
-    failed: dict[str, object] = {
-        podman_name(one.workload, one.name, is_init=one.is_init): (one.id, one.started_at)
+    failed = {
+        podman_name(one.workload, one.name, is_init=one.is_init): _Run(
+            one.id, math.inf, one.started_at
+        )
         for one in containers
         if one.state in ("exited", "stopped") and one.exit_code
     }
-    for name in crashes.list_crashed():
-        failed[podman_name(*name)] = _count(crashes, name)
+    for name, end in crashes.list_last_exits().items():
+        failed[podman_name(*name)] = _Run(end.container_id, end.ended_at)
     return failed
-
-
-def _count(crashes: Crashes, name: ContainerName) -> object:
-    return [
-        crash for crash in crashes.list_crashes(name.workload) if crash.container == name.container
-    ]

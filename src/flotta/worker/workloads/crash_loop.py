@@ -6,6 +6,7 @@ What is done about one that does so repeatedly is in `crash_back_off`
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -29,11 +30,16 @@ class ContainerName(NamedTuple):
 
 
 class Exit(NamedTuple):
-    """How a container exited, when by the clock of `Crashes`, and why if the worker ended it."""
+    """How a container exited, when by the clock of `Crashes`, and why if the worker ended it.
+
+    `ended_at` is in seconds since 1970, infinite where that is not known.
+    """
 
     moment: float
     code: int
     cause: str = ""
+    container_id: str = ""
+    ended_at: float = math.inf
 
 
 @dataclass
@@ -48,9 +54,10 @@ class Crashes:
     _muted: set[str] = field(default_factory=set)
     _causes: dict[ContainerName, str] = field(default_factory=dict)  # of the next exit
 
-    def record_exit(self, container_id: str, exit_code: int) -> None:
+    def record_exit(self, container_id: str, exit_code: int, ended_at: float = math.inf) -> None:
         """Remember that a container exited."""
-        self._unnamed.append((container_id, Exit(self.clock(), exit_code)))
+        end = Exit(self.clock(), exit_code, "", container_id, ended_at)
+        self._unnamed.append((container_id, end))
         self._assign_exits()
 
     def expect_exit(self, name: ContainerName, cause: str) -> None:
@@ -109,6 +116,10 @@ class Crashes:
     def list_crashed(self) -> list[ContainerName]:
         """Return the containers that crashed within the last ten minutes."""
         return list(self._exits_within(REPORT_WINDOW))
+
+    def list_last_exits(self) -> dict[ContainerName, Exit]:
+        """Return the last exit of each container that crashed within the last ten minutes."""
+        return {name: ends[-1] for name, ends in self._exits_within(REPORT_WINDOW).items()}
 
     def list_looping(self) -> list[ContainerName]:
         """Return the containers that crash in a loop."""

@@ -5,11 +5,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from flotta.durable_files import read_bounded
 
 MAX_SIZE = 100  # bytes of a file
 ID_LENGTH = 64  # hexadecimal digits; temporary files have longer names
+
+
+class ExitFile(NamedTuple):
+    """What a file says: the exit code, and when that was, in seconds since 1970."""
+
+    code: int
+    moment: float
 
 
 class ExitFiles:
@@ -24,8 +32,8 @@ class ExitFiles:
         for _ in self.read_new():
             pass
 
-    def read_new(self) -> Iterator[tuple[str, int]]:
-        """Yield container id and exit code for each file that is new or was written again."""
+    def read_new(self) -> Iterator[tuple[str, ExitFile]]:
+        """Yield container id and exit for each file that is new or was written again."""
         try:
             paths = sorted(self.directory.iterdir())
         except OSError:
@@ -33,12 +41,12 @@ class ExitFiles:
         present = {path.name for path in paths}
         self._read = {id_: version for id_, version in self._read.items() if id_ in present}
         for path in paths:
-            code = self.read_exit(path)
-            if code is not None:
-                yield path.name, code
+            found = self.read_exit(path)
+            if found is not None:
+                yield path.name, found
 
-    def read_exit(self, path: Path) -> int | None:
-        """Return the exit code in one file; None when it was read before or is not complete."""
+    def read_exit(self, path: Path) -> ExitFile | None:
+        """Return the exit in one file; None when it was read before or is not complete."""
         if len(path.name) != ID_LENGTH:
             return None
         with contextlib.suppress(OSError, ValueError):
@@ -47,7 +55,7 @@ class ExitFiles:
             code = int(read_bounded(path, MAX_SIZE))
             if self._read.get(path.name) != version:
                 self._read[path.name] = version
-                return code
+                return ExitFile(code, status.st_mtime)
         return None
 
     def forget(self, path: Path) -> None:

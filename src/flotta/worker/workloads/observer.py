@@ -21,7 +21,7 @@ from flotta.worker.systemd import UnitState
 from flotta.worker.workloads.crash_logs import CrashLogs
 from flotta.worker.workloads.crash_loop import Crashes
 from flotta.worker.workloads.directory_watch import DirectoryWatch
-from flotta.worker.workloads.exit_files import ExitFiles
+from flotta.worker.workloads.exit_files import ExitFile, ExitFiles
 from flotta.worker.workloads.steps import Current
 
 SETTLE = 0.3  # seconds after a hint: a pod that starts or stops causes several at once
@@ -152,18 +152,18 @@ class Observer:
         if gone:
             self._exit_files.forget(path)
             return
-        exit_code = self._exit_files.read_exit(path)
-        if exit_code is not None:
-            self._count_exit(path.name, exit_code)
+        found = self._exit_files.read_exit(path)
+        if found is not None:
+            self._count_exit(path.name, found)
 
     def _handle_overflow(self) -> None:
         """Read every exit that is not known and examine all units and pods: events were lost."""
-        for container_id, exit_code in self._exit_files.read_new():
-            self._count_exit(container_id, exit_code)
+        for container_id, found in self._exit_files.read_new():
+            self._count_exit(container_id, found)
         self._hint.set()
 
-    def _count_exit(self, container_id: str, exit_code: int) -> None:
-        self.crashes.record_exit(container_id, exit_code)
+    def _count_exit(self, container_id: str, found: ExitFile) -> None:
+        self.crashes.record_exit(container_id, found.code, found.moment)
         if self.crashes.list_looping():
             self._on_change()
 
