@@ -40,6 +40,7 @@ class Pods:
     may_end_now: bool = True
     refused: int = 0
     ended: list[str] = field(default_factory=list)
+    failures: int = 0  # of the next hooks
 
     def read_probes(self, workload: str, digest: str) -> Probes:
         return {"main": self.probes} if self.probes and digest == "digest" else {}
@@ -52,6 +53,9 @@ class Pods:
         self.ended.append(message)
 
     async def prepare_end(self, run: ContainerRun, grace: float) -> float:
+        if self.failures:
+            self.failures -= 1
+            raise OSError("no descriptors")
         return grace
 
 
@@ -261,6 +265,15 @@ async def test_what_is_no_longer_seen_running_is_no_longer_asked(
     prober.observe([])
     await eventually(lambda: not prober._watches)
     assert prober.readiness_of("web") == Readiness(None)
+
+
+async def test_a_container_that_could_not_be_ended_is_ended_later(
+    prober: Prober, pods: Pods, process: Process
+) -> None:
+    pods.failures = 2
+    pods.probes = probing(liveness=command("exit 1", failure_threshold=1))
+    prober.observe([process.container])
+    await eventually(lambda: process.has_ended)
 
 
 async def test_another_process_with_the_number_of_a_container_is_left_alone(

@@ -16,6 +16,25 @@ PATIENT = {"periodSeconds": 1, "timeoutSeconds": 30, "failureThreshold": 2}
 SERVER = "mkdir -p /tmp/www; echo fine >/tmp/www/health; exec httpd -f -p 8080 -h /tmp/www"
 
 
+# What a process may do and where it is: of the container's own and of a probe's.
+CONTEXT = (
+    "{ id; pwd; env | sort; cat /proc/self/cgroup;"
+    " grep -E '^(Groups|Cap|NoNewPrivs|Seccomp)' /proc/self/status; }"
+)
+HEALTH_SERVER = """
+import asyncio
+from grpclib.health.service import Health
+from grpclib.server import Server
+
+async def main():
+    server = Server([Health()])
+    await server.start("0.0.0.0", 50051)
+    await server.wait_closed()
+
+asyncio.run(main())
+"""
+
+
 def probe(**fields: Any) -> dict[str, Any]:
     return {**PATIENT, **fields}
 
@@ -41,8 +60,17 @@ def pod(device: Device) -> Iterator[Pod]:
             ),
             container(
                 "side",
-                "exec httpd -f -p 8081 -h /tmp",
+                f"{CONTEXT} >/dev/shm/own; exec httpd -f -p 8081 -h /dev/shm",
+                env=[{"name": "GREETING", "value": "well met"}],
+                workingDir="/dev/shm",
+                securityContext={
+                    "runAsUser": 1234,
+                    "runAsGroup": 1235,
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"drop": ["ALL"]},
+                },
                 livenessProbe=probe(tcpSocket={"port": 8081}),
+                readinessProbe=probe(exec={"command": ["sh", "-c", f"{CONTEXT} >/dev/shm/probe"]}),
             ),
             container("main", readinessProbe=probe(**existing("/tmp/ready"))),
             container(
@@ -60,11 +88,11 @@ def pod(device: Device) -> Iterator[Pod]:
 def test_a_pod_is_not_ready_before_its_probes_pass_and_says_which(pod: Pod) -> None:
     status = pod.wait_reason("ContainersNotReady")
     assert (status["status"], status["ready"]) == ("Running", False)
-    told = (
+    causes = (
         "container \"main\" is not ready: readiness probe: command 'test': exit code 1",
         "container \"slow\" is not ready: startup probe: command 'test': exit code 1",
     )
-    wait_until(lambda: pod.status["message"] in told, 120)
+    wait_until(lambda: pod.status["message"] in causes, 120)
     before = starts(pod)
     pod.sh("touch /tmp/alive /tmp/started", "slow")
     pod.sh("touch /tmp/ready")
@@ -77,6 +105,13 @@ def test_a_pod_is_not_ready_before_its_probes_pass_and_says_which(pod: Pod) -> N
     assert starts(pod) == before
 
 
+def test_a_command_has_what_the_program_of_its_container_has(pod: Pod) -> None:
+    own = pod.sh("cat /dev/shm/own", "side")
+    assert "uid=1234" in own
+    assert "GREETING=well met" in own
+    assert pod.sh("cat /dev/shm/probe", "side") == own
+
+
 def test_a_liveness_probe_restarts_its_container_alone(pod: Pod, device: Device) -> None:
     before = starts(pod)
     pod.sh("rm /tmp/www/health", "server")
@@ -87,8 +122,7 @@ def test_a_liveness_probe_restarts_its_container_alone(pod: Pod, device: Device)
     )
     status = pod.wait_reason("Unhealthy")
     assert status["message"] == message
-    told = [event for event in device.control.events() if event["message"] == message]
-    assert [(event["reason"], event["workload"]) for event in told] == [("Unhealthy", "probed")]
+    assert told(device, "probed") == [("Unhealthy", message)]
 
 
 def test_a_worker_that_restarts_leaves_healthy_containers_alone_and_probes_again(
@@ -144,3 +178,55 @@ def test_what_a_probe_ended_starts_again_under_on_failure_though_it_exited_with_
     before = starts(uneven)["polite"]
     wait_until(lambda: starts(uneven)["polite"] != before, 300)
     assert uneven.sh("ls /export/hook-ran")
+
+
+@pytest.mark.deep
+def test_the_only_container_of_a_pod_is_restarted_with_it_for_a_cause_that_stays_the_same(
+    device: Device,
+) -> None:
+    spec = {
+        "terminationGracePeriodSeconds": 1,
+        "containers": [container(livenessProbe=probe(**existing("/no")))],
+    }
+    message = "container \"main\" failed its liveness probe: command 'test': exit code 1"
+    with device.running("ailing", spec) as ailing:
+        assert ailing.wait_reason("Unhealthy")["message"] == message
+        wait_until(lambda: len(told(device, "ailing")) > 1, 300)
+        assert set(told(device, "ailing")) == {("Unhealthy", message)}
+
+
+def told(device: Device, workload: str) -> list[tuple[str, str]]:
+    return [
+        (event["reason"], event["message"])
+        for event in device.control.events()
+        if event["workload"] == workload
+    ]
+
+
+@pytest.mark.deep
+def test_a_pod_on_the_network_of_the_host_is_probed_there_by_grpc_too(device: Device) -> None:
+    unit = "--unit=health --setenv=PYTHONPATH=$(systemctl show -P Environment" + (
+        " flotta-device-worker | tr ' ' '\\n' | sed -n s/^PYTHONPATH=//p)"
+    )
+    device.host.write("/root/health.py", HEALTH_SERVER)
+    device.host.sh(f"systemd-run {unit} /usr/bin/python3 /root/health.py")
+    spec = {
+        "hostNetwork": True,
+        "containers": [
+            container(readinessProbe=probe(grpc={"port": 50051})),
+            container("open", readinessProbe=probe(tcpSocket={"port": 50051})),
+        ],
+    }
+    try:
+        with device.running("outward", spec) as outward:
+            wait_until(lambda: outward.status.get("ready"), 120)
+            device.host.sh("systemctl stop health")
+            status = outward.wait_reason("ContainersNotReady")
+            assert status["message"] in (
+                'container "main" is not ready: readiness probe:'
+                " gRPC health on port 50051: connection refused",
+                'container "open" is not ready: readiness probe:'
+                " TCP connection to port 50051: connection refused",
+            )
+    finally:
+        device.host.sh("systemctl stop health", check=False)

@@ -147,21 +147,32 @@ class Prober:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, watch: Watch) -> None:
-        try:
-            while (verdict := await watch.run()) is not None:
-                watch.set_ready(False)
-                if self._pods.may_end(watch.container):
-                    return await self._end(watch, verdict)
-                # Its pod is being replaced; should that come to nothing, it is asked again.
-                await asyncio.sleep(RETRY)
-        except Exception:  # a bug of one probe must not end those of the others
-            run = watch.container
-            log.exception(
-                'Probing container "%s" of workload %s failed unexpectedly [%s]',
-                run.container,
-                run.workload,
-                INTERNAL_ERROR,
-            )
+        """Ask a container until it has ended, and end it if that is decided."""
+        run = watch.container
+        while run.is_alive:
+            try:
+                if await self._decide(watch):
+                    return
+            except Exception:  # a bug of one probe must not end those of the others
+                log.exception(
+                    'Probing container "%s" of workload %s failed unexpectedly [%s]',
+                    run.container,
+                    run.workload,
+                    INTERNAL_ERROR,
+                )
+            await asyncio.sleep(RETRY)
+
+    async def _decide(self, watch: Watch) -> bool:
+        """Ask until something is decided; return whether the container has ended."""
+        verdict = await watch.run()
+        if verdict is None:
+            return True
+        watch.set_ready(False)
+        if not self._pods.may_end(watch.container):
+            # Its pod is being replaced; should that come to nothing, it is asked again.
+            return False
+        await self._end(watch, verdict)
+        return True
 
     async def _end(self, watch: Watch, verdict: Verdict) -> None:
         run, probes = watch.container, watch.probes
