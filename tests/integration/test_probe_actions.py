@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import json
 import os
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h2.config
@@ -320,23 +323,34 @@ def runtime(tmp_path: Path) -> Placement:
     """Return what stands in for an OCI runtime: it runs commands here, as children of its own."""
     program = tmp_path / "runtime"
     program.write_text(
-        """#!/bin/sh
-        log=${1#--log=}; shift 3
-        case $1 in
-          missing) echo "executable file \\`missing\\` not found in \\$PATH" >>$log; exit 1;;
-          broken) echo "$(date +%FT%T.%NZ): cannot join cgroup $(date +%N)abcdef" >>$log; exit 1;;
-        esac
-        setsid "$@"
-        """
+        f"""#!{sys.executable}
+import json, os, sys, time
+log, process = (word.partition("=")[2] for word in (sys.argv[1], sys.argv[3]))
+described = json.load(open(process))
+command = described["args"]
+if command == ["missing"]:
+    print("executable file `missing` not found in $PATH", file=open(log, "w"))
+    sys.exit(1)
+if command == ["broken"]:
+    now = time.strftime("%FT%T.000Z")
+    print(f"{{now}}: cannot join cgroup {{time.time_ns()}}abcdef", file=open(log, "w"))
+    sys.exit(1)
+os.chdir(described["cwd"])
+sys.exit(os.spawnvp(os.P_WAIT, "setsid", ["setsid", *command]))
+"""
     )
     program.chmod(0o755)
-    return Placement(HOST, runtime=str(program))
+    config = tmp_path / "config.json"
+    process = {"cwd": str(tmp_path), "args": ["main"], "terminal": True, "user": {"uid": 1}}
+    config.write_text(json.dumps({"ociVersion": "1.0.2", "process": process}))
+    return Placement(HOST, runtime=str(program), config=str(config))
 
 
 async def test_the_exit_code_of_a_command_decides(runtime: Placement) -> None:
     assert await passes(Exec(("true",)), place=runtime)
     cause = await cause_of(Exec(("sh", "-c", "echo secret; exit 3")), place=runtime)
     assert cause == "command 'sh': exit code 3"
+    assert await passes(Exec(("test", "-e", "config.json")), place=runtime)
     assert "cannot be run in the container" in await cause_of(Exec(("missing",)), place=runtime)
 
 
@@ -347,7 +361,9 @@ async def test_what_the_runtime_itself_cannot_do_says_nothing_of_the_container(
     with pytest.raises(ProbeImpossible, match=r"^cannot join cgroup …$"):
         await passes(Exec(("broken",)), place=runtime)
     with pytest.raises(ProbeImpossible, match="cannot be run"):
-        await passes(Exec(("true",)), place=Placement(HOST, runtime="/no/such/runtime"))
+        await passes(Exec(("true",)), place=replace(runtime, runtime="/no/such/runtime"))
+    with pytest.raises(ProbeImpossible, match="configuration"):
+        await passes(Exec(("true",)), place=replace(runtime, config="/no/such/file"))
 
 
 async def test_a_command_that_is_too_slow_is_ended_with_what_it_started(

@@ -25,10 +25,14 @@ from flotta.worker.probes.slots import SLOTS, Slots
 from waiting import eventually
 
 ID = "c" * 64
-RUNTIME = """#!/bin/sh
-log=${1#--log=}; shift 3
-if [ "$1" = broken ]; then echo "cannot join cgroup" >>$log; exit 1; fi
-exec "$@"
+RUNTIME = f"""#!{sys.executable} -SE
+import json, os, sys
+log, process = (word.partition("=")[2] for word in (sys.argv[1], sys.argv[3]))
+command = json.load(open(process))["args"]
+if command == ["broken"]:
+    print("cannot join cgroup", file=open(log, "w"))
+    sys.exit(1)
+os.execvp(command[0], command)
 """
 
 
@@ -104,9 +108,11 @@ async def prober(
     runtime = tmp_path / "runtime"
     runtime.write_text(RUNTIME)
     runtime.chmod(0o755)
+    config = tmp_path / "config.json"
+    config.write_text('{"process": {"args": ["main"], "cwd": "/"}}')
 
     async def place_containers(ids: Iterable[str]) -> dict[str, Placement]:
-        return {id_: Placement("127.0.0.1", str(runtime)) for id_ in ids}
+        return {id_: Placement("127.0.0.1", str(runtime), str(config)) for id_ in ids}
 
     monkeypatch.setattr(podman, "place_containers", place_containers)
     monkeypatch.setattr(prober_module, "RETRY", 0.05)

@@ -50,11 +50,13 @@ class Container:
 class Placement:
     """Where a container is reached and what ends it; without an address it has the host's.
 
-    `runtime` is the program of the OCI runtime, `stop_signal` the number that the image names.
+    `runtime` is the program of the OCI runtime, `config` the path of the container's configuration
+    for it, `stop_signal` the number that the image names.
     """
 
     address: str = ""
     runtime: str = "crun"
+    config: str = ""
     stop_signal: int = signal.SIGTERM
 
 
@@ -115,6 +117,7 @@ def _place(entry: Any) -> Placement:
     return Placement(
         address=_find_address(entry.get("NetworkSettings") or {}),
         runtime=entry.get("OCIRuntime") or Placement.runtime,
+        config=entry.get("OCIConfigPath") or "",
         stop_signal=_read_signal((entry.get("Config") or {}).get("StopSignal")),
     )
 

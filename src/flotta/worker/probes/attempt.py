@@ -46,7 +46,7 @@ async def ask(probe: Probe, container_id: str, place: Placement) -> None:
 async def _act(action: Action, container_id: str, place: Placement) -> None:
     match action:
         case Exec():
-            await run_command(action, container_id, place.runtime)
+            await run_command(action, container_id, place)
         case HttpGet():
             await get(action, place.address or find_host_address())
         case TcpSocket():
