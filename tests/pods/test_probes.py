@@ -18,8 +18,8 @@ SERVER = "mkdir -p /tmp/www; echo fine >/tmp/www/health; exec httpd -f -p 8080 -
 
 # What a process may do and where it is: of the container's own and of a probe's.
 CONTEXT = (
-    "{ id; pwd; env | sort; cat /proc/self/cgroup;"
-    " grep -E '^(Groups|Cap|NoNewPrivs|Seccomp)' /proc/self/status; }"
+    "{ id; pwd; env | sort; grep -v systemd: /proc/self/cgroup;"
+    " grep -E '^(Groups|Cap|NoNewPrivs|Seccomp:)' /proc/self/status; }"
 )
 HEALTH_SERVER = """
 import asyncio
@@ -215,6 +215,11 @@ def test_a_pod_on_the_network_of_the_host_is_probed_there_by_grpc_too(device: De
         "containers": [
             container(readinessProbe=probe(grpc={"port": 50051})),
             container("open", readinessProbe=probe(tcpSocket={"port": 50051})),
+            container(
+                "strong",
+                securityContext={"privileged": True},
+                readinessProbe=probe(exec={"command": ["true"]}),
+            ),
         ],
     }
     try:
