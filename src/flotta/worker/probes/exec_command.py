@@ -57,7 +57,7 @@ async def run_command(action: Exec, container_id: str, place: Placement) -> None
 def _describe_process(config: str, command: tuple[str, ...]) -> bytes:
     """Return the process for the runtime: the container's own with another command.
 
-    Without that, the runtime runs a command as root, with capabilities that the container does not have.
+    Without that, the runtime runs it as root, with capabilities that the container does not have.
     """
     try:
         content = read_bounded(Path(config), MAX_CONFIG)
