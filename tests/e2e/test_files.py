@@ -66,7 +66,7 @@ def test_a_private_file_is_sent_by_a_user_that_sees_no_file_of_the_device(site: 
 
 
 def test_the_units_of_a_device_stay_restricted(site: Site) -> None:
-    for unit, exposure in {"flotta-gateway": 15, "flotta-device-worker": 75}.items():
+    for unit, exposure in {"flotta-gateway": 15, "flotta-device-worker": 77}.items():
         site.till.run(f"systemd-analyze --no-pager security --threshold={exposure} {unit}.service")
     # podman, run by the worker, removes pods of the device only from the mounts of the device.
     pid = "$(systemctl show -P MainPID flotta-device-worker)"

@@ -170,6 +170,13 @@ def test_a_container_in_a_crash_loop_is_paused_alone(uneven: Pod, device: Device
     device.host.sh(f"touch {device.export('uneven')}/well")
     wait_until(lambda: uneven.containers()["bad"].state == "running", 120)
     assert starts(uneven)["main"] == main
+    # What the worker starts has its restrictions no more than what the unit has started.
+    assert restrictions(device, uneven, "bad") == restrictions(device, uneven, "main")
+
+
+def restrictions(device: Device, pod: Pod, name: str) -> str:
+    monitor = pod.inspect(name)["State"]["ConmonPid"]
+    return device.host.sh(f"grep -E '^(CapBnd|NoNewPrivs|Seccomp)' /proc/{monitor}/status")
 
 
 def test_what_a_probe_ended_starts_again_under_on_failure_though_it_exited_with_0(

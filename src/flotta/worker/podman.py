@@ -153,10 +153,12 @@ async def find_bundle(container_id: str) -> Path | None:
 async def start_container(container_id: str) -> bool:
     """Start a container that has ended; return whether that worked.
 
-    It gets a control group of its own, so that it does not end with the worker.
+    systemd runs podman: as a child of the worker, the container would have the worker's
+    restrictions, also whenever podman starts it again. Without INVOCATION_ID, podman gives its
+    monitor a control group of its own, so that it does not end with this unit.
     """
-    scope = ("systemd-run", "--scope", "--quiet", "--collect", "--")
-    argv = (*scope, "podman", "start", "--", container_id)
+    unit = ("systemd-run", "--wait", "--quiet", "--collect", "--", "env", "-u", "INVOCATION_ID")
+    argv = (*unit, "podman", "start", "--", container_id)
     return (await run(*argv, timeout=COMMAND_TIMEOUT)).ok
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from flotta.durable_files import read_bounded
+from flotta.worker.capabilities import read_own
 from flotta.worker.causes import clean_cause
 from flotta.worker.podman import Placement
 from flotta.worker.probes.probe import Exec, ProbeFailed, ProbeImpossible
@@ -29,6 +30,12 @@ TIME = re.compile(
     r"^\s*(?:time=)?\"?\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)?\"?:?\s*", re.MULTILINE
 )
 MAX_WORD = 40  # characters of a command in a message
+
+
+class _Process(msgspec.Struct):
+    """What is changed of a process; its other fields are passed on as they are."""
+
+    capabilities: dict[str, list[str]] = {}
 
 
 class _Configuration(msgspec.Struct):
@@ -58,6 +65,7 @@ def _describe_process(config: str, command: tuple[str, ...]) -> bytes:
     """Return the process for the runtime: the container's own with another command.
 
     Without that, the runtime runs it as root, with capabilities that the container does not have.
+    It fails for those that the worker cannot pass on: a privileged container has all of them.
     """
     try:
         content = read_bounded(Path(config), MAX_CONFIG)
@@ -65,7 +73,11 @@ def _describe_process(config: str, command: tuple[str, ...]) -> bytes:
     except (OSError, ValueError) as error:
         raise ProbeImpossible("the configuration of the container cannot be read") from error
     process.pop("consoleSize", None)
-    return msgspec.json.encode({**process, "args": command, "terminal": False})
+    own = read_own()
+    sets = msgspec.convert(process, _Process).capabilities
+    shared = {kind: [name for name in names if name in own] for kind, names in sets.items()}
+    changes = {"args": command, "terminal": False, "capabilities": shared}
+    return msgspec.json.encode({**process, **changes})
 
 
 @contextlib.contextmanager
