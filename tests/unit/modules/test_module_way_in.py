@@ -38,10 +38,28 @@ def test_without_any_kubeconfig_the_places_for_one_are_named(
     for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert (
-        "There is no kubeconfig: set the option kubeconfig"
-        in run(module, **REQUIRED[module])["msg"]
-    )
+    own = tmp_path / "admin.kubeconfig"
+    monkeypatch.setattr(loaded(module).api, "LOCAL_KUBECONFIG", own)
+    message = run(module, **REQUIRED[module])["msg"]
+    assert "There is no kubeconfig: set the option kubeconfig" in message
+    assert f"has {own}, which only root may read" in message
+
+
+def test_the_administrator_of_an_embedded_control_plane_is_the_last_choice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    api = loaded("edge_workload").api
+    nothing = api.Connection(None, None)
+    own, usual = tmp_path / "admin.kubeconfig", tmp_path / ".kube/config"
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(api, "LOCAL_KUBECONFIG", own)
+    own.touch()
+    assert api.find_kubeconfig(nothing) == str(own)
+    usual.parent.mkdir()
+    usual.touch()
+    assert api.find_kubeconfig(nothing) == str(usual)
+    assert api.find_kubeconfig(api.Connection(str(own), None)) == str(own)
 
 
 @of_the_api

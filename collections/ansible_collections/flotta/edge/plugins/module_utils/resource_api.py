@@ -20,6 +20,7 @@ from ansible.module_utils.common.respawn import has_respawned, respawn_module
 # functions that `run` calls when there is no error, and in annotations, which are never evaluated.
 import_errors: list[ImportError] = []
 try:
+    from flotta.cli.kubeconfig import LOCAL_KUBECONFIG
     from flotta.migration.manifests import Json, convert_manifest
     from flotta.printable_text import printable_lines
     from flotta.resources.client import ApiError, Client, Forbidden, Unreachable
@@ -37,9 +38,6 @@ WAIT_SPEC = {
     "wait_sleep": {"type": "int", "default": 1},
 }
 # Where the role flotta.edge.programs installs flotta-edge: for one user, or for the machine.
-ADMINISTRATOR = (
-    "/etc/flotta/kubeconfig/admin.kubeconfig"  # of the role operator, with the embedded engine
-)
 PROGRAMS = ("~/.local/share/flotta", "/opt/flotta")
 MISSING = (
     "flotta-edge is not installed on this machine. Run the module on the control plane, where the role "
@@ -132,13 +130,13 @@ def find_kubeconfig(connection: Connection) -> str | None:
             )
         return path
     usual = os.path.expanduser("~/.kube/config")
-    for file in (usual, ADMINISTRATOR):
+    for file in (usual, str(LOCAL_KUBECONFIG)):
         if os.access(file, os.R_OK):
             return file
     if "KUBERNETES_SERVICE_HOST" not in os.environ:
         raise ValueError(
             "There is no kubeconfig: set the option kubeconfig or the environment variable KUBECONFIG, or put one at ~/.kube/config. "
-            f"The host of an embedded control plane has {ADMINISTRATOR}, which only root may read: use become there."
+            f"The host of an embedded control plane has {LOCAL_KUBECONFIG}, which only root may read: use become there."
         )
     return None
 
