@@ -12,7 +12,9 @@ from fleet_objects import Objects, container, device, workload
 
 from flotta.fleet.rendering import RenderedConfiguration, render_configuration
 from flotta.fleet.yaml_dumper import dump_yaml
+from flotta.protocol.models import DataConfiguration, DataPath
 
+PAIR = {"source": "stats", "target": "statistics"}
 DATA = Path(__file__).parent.parent / "data"
 
 # v0.2 renders the same configuration from these objects.
@@ -237,6 +239,26 @@ def test_a_pod_with_a_field_that_no_device_carries_out_is_held() -> None:
     (problem,) = rendered.problems
     assert (problem.workload, problem.reason) == ("bad", "Misconfiguration")
     assert problem.message.startswith("spec.pod.spec.nodeSelector: a device has no scheduler")
+
+
+@pytest.mark.parametrize(
+    ("data", "sent"),
+    [
+        (None, DataConfiguration()),
+        ({"retention": "Keep"}, DataConfiguration(retention="Keep")),
+        ({"egress": [PAIR]}, DataConfiguration(egress=[DataPath(**PAIR)])),
+    ],
+)
+def test_what_a_workload_says_about_files_is_delivered_also_while_it_is_held(
+    data: dict[str, Any] | None, sent: DataConfiguration
+) -> None:
+    pod = {**container(), "nodeSelector": {"disk": "ssd"}}
+    both = Objects(workload("bad", pod, data=data), workload("good", data=data))
+
+    content = render_configuration(device(), both).content
+
+    assert [item.data or DataConfiguration() for item in content.workloads or []] == [sent]
+    assert content.unresolved_data == {"bad": sent}
 
 
 def test_an_agent_that_would_remove_what_is_held_gets_such_a_pod_as_it_is() -> None:

@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from flotta.protocol.models import (
+    DataConfiguration,
     DeviceConfiguration,
     DeviceConfigurationMessage,
     S3StorageConfiguration,
@@ -244,6 +245,23 @@ def test_a_workload_that_the_control_plane_cannot_deliver_stays_with_its_secrets
     assert keep_unresolved(received, None) is received
     deleted = fleet_message("3", SCALE)
     assert keep_unresolved(deleted, had) is deleted
+
+
+def test_what_a_workload_says_about_files_counts_while_it_cannot_be_delivered() -> None:
+    had = fleet_message("1", TILL, SCALE)
+    kept = {"retention": "Keep"}
+    received = fleet_message(
+        "2", unresolved_workloads=["scale", "till"], unresolved_data={"till": kept}
+    )
+
+    found = {workload.name: workload for workload in keep_unresolved(received, had).workloads or []}
+
+    assert found["till"].data == DataConfiguration(retention="Keep")
+    assert found["till"].specification == TILL["specification"]
+    assert found["scale"].data is None
+    emptied = fleet_message("3", unresolved_workloads=["till"], unresolved_data={"till": {}})
+    again = keep_unresolved(emptied, keep_unresolved(received, had))
+    assert again.workloads == fleet_message("1", TILL).workloads
 
 
 def test_a_workload_in_another_order_stays_as_it_is_beside_one_that_changes() -> None:

@@ -9,10 +9,15 @@ import msgspec
 import pytest
 
 from flotta.mount_points import list_configured, list_mount_points
-from flotta.protocol.models import DataConfiguration, DataPath, Workload
+from flotta.protocol.models import (
+    DataConfiguration,
+    DataPath,
+    DeviceConfigurationMessage,
+    Workload,
+)
 from flotta.worker.known_mounts import KnownMounts
 from flotta.worker.systemd import UnitState
-from flotta.worker.workloads.desired import Desired
+from flotta.worker.workloads.desired import Desired, build_desired
 from flotta.worker.workloads.disk_errors import describe_disk_error
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod, build_pod
@@ -264,3 +269,14 @@ def test_the_record_of_an_earlier_release_is_read(files: WorkloadFiles) -> None:
         msgspec.json.encode({"digest": "d", "data": {"egress": []}, "format": 5})
     )
     assert files.list_installed()["web"] == WorkloadRecord("d", DataConfiguration(egress=[]), 5)
+
+
+def test_a_held_workload_keeps_its_files_where_its_successor_says_so(files: WorkloadFiles) -> None:
+    install(files)
+    message = DeviceConfigurationMessage(
+        unresolved_workloads=["web"], unresolved_data={"web": KEPT, "unknown": KEPT}
+    )
+    held = build_desired(message, DeviceFacts("d"), files)
+    assert (held.held, held.broken_data) == ({"web"}, {"web": KEPT})
+    gone = build_desired(DeviceConfigurationMessage(), DeviceFacts("d"), files)
+    assert gone.follow(held, ["web"]).leaving_data == {"web": KEPT}

@@ -10,7 +10,7 @@ it would lose by a label that it reports itself (`former_labels`).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -21,8 +21,9 @@ from flotta.fleet.object_storage import render_storage
 from flotta.fleet.references import BrokenReference, ObjectSource
 from flotta.fleet.refused_fields import RefusedFields, check_fields
 from flotta.fleet.selection import workloads_for
-from flotta.fleet.workload_rendering import render_workload
+from flotta.fleet.workload_rendering import render_data, render_workload
 from flotta.protocol.models import (
+    DataConfiguration,
     DeviceConfiguration,
     DeviceConfigurationMessage,
     S3StorageConfiguration,
@@ -105,14 +106,16 @@ def render_configuration(
     configuration = _render_settings(device, spec, source, report)
     configuration.storage = _storage_section(s3 or (last_s3 if lost else None))
     configuration.storage_unresolved = lost and configuration.storage is None
-    workloads, secrets, unresolved = _render_workloads(device, source, problems)
+    delivered = _render_workloads(device, source, problems)
+    secrets, unresolved = delivered.secrets, delivered.unresolved
     kept = map(name_of, workloads_kept(device, source.workloads(namespace_of(device))))
     content = DeviceConfigurationMessage(
         device_id=name_of(device),
         configuration=configuration,
-        workloads=workloads or None,
+        workloads=delivered.workloads or None,
         secrets=[secrets[name] for name in sorted(secrets)] or None,
         unresolved_workloads=sorted([*unresolved, *kept]) or None,
+        unresolved_data=unresolved or None,
     )
     content.version = _content_version(content)
     return RenderedConfiguration(content, content.version, tuple(problems))
@@ -152,13 +155,19 @@ def _storage_section(s3: S3StorageConfiguration | None) -> StorageConfiguration 
     return StorageConfiguration(s3=s3) if s3 else None
 
 
+@dataclass(frozen=True)
+class _Delivered:
+    """Workloads with their Secrets, and what those that cannot be delivered say about files."""
+
+    workloads: list[Workload] = field(default_factory=list)
+    secrets: dict[str, Secret] = field(default_factory=dict)
+    unresolved: dict[str, DataConfiguration] = field(default_factory=dict)
+
+
 def _render_workloads(
     device: EdgeDevice, source: ObjectSource, problems: list[Problem]
-) -> tuple[list[Workload], dict[str, Secret], list[str]]:
-    """Return what is delivered, and the names of workloads that cannot be delivered now."""
-    workloads: list[Workload] = []
-    secrets: dict[str, Secret] = {}
-    unresolved: list[str] = []
+) -> _Delivered:
+    found = _Delivered()
     # An agent of v0.2 would remove what is not delivered. It ignores such fields, as ever.
     checked = not forgets_unresolved(device)
     for resource in workloads_for(device, source.workloads(namespace_of(device))):
@@ -169,11 +178,12 @@ def _render_workloads(
             rendered = render_workload(resource, source)
         except (BrokenReference, RefusedFields) as error:
             problems.append(Problem(name, "EdgeWorkload", MISCONFIGURATION, str(error)))
-            unresolved.append(name)
+            data = render_data(spec_of(resource).get("data"))
+            found.unresolved[name] = data or DataConfiguration()
             continue
-        workloads.append(rendered.workload)
-        secrets |= rendered.secrets
-    return workloads, secrets, unresolved
+        found.workloads.append(rendered.workload)
+        found.secrets.update(rendered.secrets)
+    return found
 
 
 def _effective_spec(

@@ -76,7 +76,7 @@ def render_workload(resource: EdgeWorkload, source: ObjectSource) -> RenderedWor
         field_annotations=select_texts(pod, "annotations", metadata.get("annotations") or {})
         or None,
         specification=dump_yaml(_with_resources(pod)),
-        data=_render_data(spec.get("data")),
+        data=render_data(spec.get("data")),
         image_registries=_render_registries(spec.get("imageRegistries"), source, namespace),
         configmaps=config_maps or None,
         log_collection=spec.get("logCollection") or "",
@@ -137,7 +137,8 @@ def _podman_texts(texts: Mapping[str, str] | None) -> dict[str, str] | None:
     return found or None
 
 
-def _render_data(section: DataSection | None) -> DataConfiguration | None:
+def render_data(section: DataSection | None) -> DataConfiguration | None:
+    """Return what becomes of the files of a workload, None for one that says nothing of them."""
     if section is None:
         return None
     return DataConfiguration(

@@ -294,6 +294,8 @@ class DeviceConfigurationMessage(_Content):
     # An addition to v0.2: names of workloads that are configured but cannot be delivered now, or
     # were until a label changed that the device reports; it keeps what it has of them.
     unresolved_workloads: list[str] | None = None
+    # An addition to v0.2: what the first of these say about files, because that counts at once.
+    unresolved_data: dict[str, DataConfiguration] | None = None
     version: str = ""
     workloads: list[Workload] | None = None
     workloads_monitoring_interval: int = 0

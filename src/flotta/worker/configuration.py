@@ -11,7 +11,12 @@ from collections import Counter
 from msgspec.structs import replace
 
 from flotta.protocol.envelope import decode
-from flotta.protocol.models import DeviceConfigurationMessage, S3StorageConfiguration
+from flotta.protocol.models import (
+    DataConfiguration,
+    DeviceConfigurationMessage,
+    S3StorageConfiguration,
+    Workload,
+)
 from flotta.worker.errors import ConfigurationError
 
 DEFAULT_PERIOD = 60.0  # seconds between heartbeats
@@ -120,12 +125,27 @@ def _keep_storage(
 def _keep_workloads(
     message: DeviceConfigurationMessage, before: DeviceConfigurationMessage
 ) -> DeviceConfigurationMessage:
-    """Return the message with unresolved workloads as they are in `before`, and their Secrets."""
+    """Return the message with unresolved workloads as they are in `before`, and their Secrets.
+
+    What is said about their files counts (docs/reference/device.md#what-keeps-a-workload-as-it-is).
+    """
     workloads, secrets = message.workloads or [], message.secrets or []
     names = set(message.unresolved_workloads or ()) - {workload.name for workload in workloads}
-    kept = [workload for workload in before.workloads or [] if workload.name in names]
+    told = message.unresolved_data or {}
+    kept = [
+        _with_data(workload, told.get(workload.name))
+        for workload in before.workloads or []
+        if workload.name in names
+    ]
     if not kept:
         return message
     known = {secret.name for secret in secrets}
     needed = [secret for secret in before.secrets or [] if secret.name not in known]
     return replace(message, workloads=[*workloads, *kept], secrets=[*secrets, *needed] or None)
+
+
+def _with_data(workload: Workload, data: DataConfiguration | None) -> Workload:
+    """Return the workload with what is said about its files, if anything is."""
+    if data is None:
+        return workload
+    return replace(workload, data=None if data == DataConfiguration() else data)

@@ -25,7 +25,7 @@ class Desired:
     """Pods by name, and the workloads that cannot be built, with the cause.
 
     `held` are installed workloads that stay as they are, because what is desired is not known.
-    `broken_data` is what the configuration says about the files of those that cannot be built,
+    `broken_data` is what the configuration says about the files of both, where it says something,
     `leaving_data` what the last one that had them said about the files of installed workloads that
     are to be removed.
     """
@@ -83,6 +83,8 @@ def build_desired(
     absent = files.list_installed().keys() - pods.keys() - broken.keys()
     unresolved = set(message.unresolved_workloads or ())
     held = frozenset(absent & unresolved if may_remove else absent)
+    told = message.unresolved_data or {}
+    data |= {name: told[name] for name in held & told.keys()}
     return Desired(pods, broken, held, data)
 
 
