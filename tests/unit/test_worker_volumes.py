@@ -126,6 +126,16 @@ def test_a_size_limit_on_disk_is_kept_as_bytes_and_as_it_is_spelt() -> None:
     assert (scratch.size_limit, scratch.limit) == (3 * 512 * MIB, "1.5Gi")
 
 
+@pytest.mark.parametrize("medium", ["", "Memory"])
+def test_a_limit_is_one_that_the_unit_and_the_kernel_can_read(medium: str) -> None:
+    plan = build({"name": "d", "emptyDir": {"medium": medium, "sizeLimit": "1e30"}}).volumes.plan
+    assert msgspec.json.decode(encode_plan(plan), type=VolumePlan) == plan
+    limits = [one.size_limit for one in plan.scratch] + [one.size for one in plan.memory]
+    assert limits == [1 << 60]
+    with pytest.raises(WorkloadError, match='volume "d": sizeLimit -1Mi is negative'):
+        build({"name": "d", "emptyDir": {"medium": medium, "sizeLimit": "-1Mi"}})
+
+
 @pytest.mark.parametrize("source", [{"medium": "HugePages"}, {"sizeLimit": "1X"}])
 def test_an_empty_dir_that_no_device_has_is_refused(source: dict[str, str]) -> None:
     with pytest.raises(WorkloadError) as refusal:

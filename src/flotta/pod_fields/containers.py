@@ -268,7 +268,7 @@ MOUNTS = (
     honoured("volumeMounts[].{name,readOnly}"),
     honoured(
         "volumeMounts[].mountPath",
-        "",
+        "A mount at `/export` is replaced by the workload's own directory.",
         Refusal(
             "podman reads options after a colon",
             "choose a path without a colon",

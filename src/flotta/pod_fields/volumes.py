@@ -76,14 +76,18 @@ DOWNWARD = (
 )
 
 DIRECTORIES = (
-    honoured("name"),
+    honoured("name", "`export-` and the name of the workload is that of its own directory."),
     emulated(
         "emptyDir.medium",
         "A directory of the workload's own; with `Memory` a tmpfs. Default for a volume without a "
         "source.",
         Refusal("a device has no such medium", "remove it, or write Memory", one_of("", "Memory")),
     ),
-    emulated("emptyDir.sizeLimit", "The size of the tmpfs, else measured by the worker."),
+    emulated(
+        "emptyDir.sizeLimit",
+        "The size of the tmpfs, else measured by the worker: a pod that takes more is evicted and "
+        "starts again with empty directories.",
+    ),
     honoured("hostPath.path"),
     emulated(
         "hostPath.type",
@@ -96,7 +100,11 @@ DIRECTORIES = (
         "One podman volume for each namespace and claim. No PersistentVolumeClaim is needed.",
     ),
     emulated("persistentVolumeClaim.readOnly", ""),
-    honoured("image", "Mounted without subPath.", ignored_before(PodmanVersion(5, 3))),
+    honoured(
+        "image",
+        "The worker pulls it. Mounted without subPath.",
+        ignored_before(PodmanVersion(5, 3)),
+    ),
     honoured("image.{reference,pullPolicy}"),
 )
 

@@ -23,6 +23,7 @@ from flotta.worker.workloads.volume_files import Origins, VolumeFile, VolumeFile
 from flotta.worker.workloads.workload_paths import WorkloadPaths
 
 MEMORY = "Memory"
+MAX_LIMIT = 1 << 60  # bytes: more than any device has, and what the kernel can read
 DIGEST_LENGTH = 16  # hexadecimal digits
 
 
@@ -124,7 +125,7 @@ def _serialize(files: VolumeFiles) -> bytes:
 
 def _place_scratch(name: str, source: EmptyDir, around: Surroundings) -> VolumePlace:
     medium = source.get("medium") or ""
-    limit = parse_bytes(source.get("sizeLimit") or 0) or None
+    limit = _read_limit(name, source.get("sizeLimit") or 0)
     if medium == MEMORY:
         path = str(around.paths.mounts / f"m-{name}")
         size = min(filter(None, (limit, _memory_limit(around.origins.spec))), default=None)
@@ -141,6 +142,14 @@ def _place_scratch(name: str, source: EmptyDir, around: Surroundings) -> VolumeP
     return VolumePlace(
         _directory(name, path), base=path, scratch=ScratchDirectory(name, path, limit, spelt)
     )
+
+
+def _read_limit(name: str, quantity: str | int) -> int | None:
+    """Return `sizeLimit` in bytes; None without a limit, for which 0 stands, as in Kubernetes."""
+    limit = parse_bytes(quantity)
+    if limit < 0:
+        raise invalid_specification(f'volume "{name}": sizeLimit {quantity} is negative')
+    return min(limit, MAX_LIMIT) or None
 
 
 def _directory(name: str, path: str) -> Volume:
@@ -163,7 +172,8 @@ def _limit_of(container: Mapping[str, object]) -> int | None:
     resources = container.get("resources")
     limits = resources.get("limits") if isinstance(resources, dict) else None
     limit = limits.get("memory") if isinstance(limits, dict) else None
-    return parse_bytes(limit) if limit else None
+    bytes_ = parse_bytes(limit) if limit else 0
+    return min(bytes_, MAX_LIMIT) if bytes_ > 0 else None
 
 
 def digest(data: bytes) -> str:
