@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -260,6 +264,63 @@ def test_only_file_systems_that_exports_are_on_are_remembered(tmp_path: Path) ->
 )
 def test_an_error_of_the_disk_is_the_same_sentence_each_time(error: OSError, sentence: str) -> None:
     assert describe_disk_error(error).startswith(sentence)
+
+
+def list_contents(directory: Path) -> dict[str, bytes]:
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("written", range(12))
+def test_a_disk_that_is_full_in_the_middle_of_a_change_loses_nothing(
+    files: WorkloadFiles, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    def build(value: str) -> Pod:
+        spec = {
+            "containers": [
+                {
+                    "name": "c",
+                    "image": "i",
+                    "volumeMounts": [{"name": value, "mountPath": "/v", "subPath": "a"}],
+                    "lifecycle": {"preStop": {"exec": {"command": [value]}}},
+                    "readinessProbe": {"exec": {"command": [value]}},
+                }
+            ],
+            "initContainers": [{"name": "first", "image": value}],
+            "volumes": [{"name": value, "emptyDir": {}}, {"name": "f", "configMap": {"name": "m"}}],
+        }
+        config_map = json.dumps({"metadata": {"name": "m"}, "data": {"k": value}})
+        workload = Workload(
+            name="web", specification=json.dumps(spec), configmaps=[config_map], data=KEPT
+        )
+        return build_pod(workload, [], DeviceFacts(), files.paths_of("web"))
+
+    replace, left = os.replace, [written]
+
+    def replace_or_fail(source: str, target: Path) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device", str(target))
+        replace(source, target)
+
+    old, new = build("old"), build("new")
+    paths = files.paths_of("web")
+    files.write_pod(old)
+    (paths.export / "state.db").write_text("data")
+    with monkeypatch.context() as full:
+        full.setattr(os, "replace", replace_or_fail)
+        with contextlib.suppress(OSError):
+            files.write_pod(new)
+    found = files.list_installed()["web"]
+    assert found.digest == (old.digest if left[0] < 0 else new.digest)
+    assert found.is_kept
+    assert [path for path in list_contents(paths.directory) if "/." in f"/{path}"] == []
+    files.write_pod(new)
+    changed = list_contents(files.units_dir), list_contents(paths.directory)
+    assert (paths.export / "state.db").read_text() == "data"
+    assert files.remove_workload("web", with_kept=True).all == []
+    files.write_pod(new)
+    assert changed == (list_contents(files.units_dir), list_contents(paths.directory))
 
 
 def test_the_record_of_an_earlier_release_is_read(files: WorkloadFiles) -> None:
