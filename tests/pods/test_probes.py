@@ -16,6 +16,7 @@ PATIENT = {"periodSeconds": 1, "timeoutSeconds": 30, "failureThreshold": 2}
 SERVER = "mkdir -p /tmp/www; echo fine >/tmp/www/health; exec httpd -f -p 8080 -h /tmp/www"
 
 
+BAD_END = "{ echo begin; echo no key; exit 3; }"
 # What a process may do and where it is: of the container's own and of a probe's.
 CONTEXT = (
     "{ id; pwd; env | sort; grep -v systemd: /proc/self/cgroup;"
@@ -146,10 +147,11 @@ def uneven(device: Device) -> Iterator[Pod]:
         "terminationGracePeriodSeconds": 60,
         "containers": [
             container("main"),
-            container("bad", f"test -e /export/well || exit 3; {SLEEP}"),
+            container("bad", f"test -e /export/well || {BAD_END}; {SLEEP}"),
             container(
                 "polite",
                 SLEEP,
+                securityContext={"privileged": True},
                 livenessProbe=probe(**existing("/dev/null/no"), failureThreshold=3),
                 lifecycle={"preStop": {"exec": {"command": ["touch", "/export/hook-ran"]}}},
             ),
@@ -164,6 +166,8 @@ def uneven(device: Device) -> Iterator[Pod]:
 def test_a_container_in_a_crash_loop_is_paused_alone(uneven: Pod, device: Device) -> None:
     status = uneven.wait_reason("CrashLoopBackOff", 300)
     assert status["status"] == "Degraded"
+    sentence = 'container "bad" exited with code 3; its log ends with: begin | no key'
+    assert {status["message"], *messages(device, "uneven")} == {sentence}
     main = starts(uneven)["main"]
     wait_until(lambda: 'container "bad" crashes in a loop; it is held' in device.journal(), 300)
     wait_until(lambda: uneven.containers()["bad"].state == "exited", 120)
@@ -172,6 +176,16 @@ def test_a_container_in_a_crash_loop_is_paused_alone(uneven: Pod, device: Device
     assert starts(uneven)["main"] == main
     # What the worker starts has its restrictions no more than what the unit has started.
     assert restrictions(device, uneven, "bad") == restrictions(device, uneven, "main")
+
+
+def messages(device: Device, workload: str) -> set[str]:
+    found = [
+        status["message"]
+        for beat in device.control.heartbeats()
+        for status in beat.get("workloads") or []
+        if status["name"] == workload and 'container "bad" exited' in status.get("message", "")
+    ]
+    return set(found)
 
 
 def restrictions(device: Device, pod: Pod, name: str) -> str:

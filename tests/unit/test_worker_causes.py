@@ -151,7 +151,7 @@ def test_the_end_of_a_log_is_short_and_the_same_each_time() -> None:
 async def test_a_log_is_read_once_for_each_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    async def read_lines(container: str, count: int, until: float) -> list[str]:
+    async def read_lines(container: str, *_: float) -> list[str]:
         read.append(container)
         return ["no config"]
 
@@ -174,10 +174,10 @@ async def test_the_log_of_a_crash_is_that_of_the_run_that_crashed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A new run writes other lines, and how many of them were read is chance."""
-    read: list[tuple[str, float]] = []
+    read: list[tuple[str, float, float]] = []
 
-    async def read_lines(container: str, count: int, until: float) -> list[str]:
-        read.append((container, until))
+    async def read_lines(container: str, count: int, since: float, until: float) -> list[str]:
+        read.append((container, since, until))
         return ["no config"]
 
     monkeypatch.setattr("flotta.worker.journal.read_container_lines", read_lines)
@@ -186,13 +186,15 @@ async def test_the_log_of_a_crash_is_that_of_the_run_that_crashed(
     crashes.learn_names([again])
     crashes.record_exit(MAIN, 3, 1000.25)
     await logs.refresh([again], crashes)
-    assert read == [(MAIN, 1000.25)]
-    entries = [(1000.2, "no config"), (1000.3, "starting")]
+    crashes.record_exit(MAIN, 3, 1005.5)
+    await logs.refresh([again], crashes)
+    assert read == [(MAIN, 0, 1000.25), (MAIN, 1000.25, 1005.5)]
+    entries = [(1000.2, "no key"), (1000.3, "no config"), (1005.6, "starting")]
     output = "\n".join(
         json.dumps({"MESSAGE": text, "_SOURCE_REALTIME_TIMESTAMP": str(int(moment * 1e6))})
         for moment, text in entries
     )
-    assert parse_container_lines(output.encode(), 1000.25) == ["no config"]
+    assert parse_container_lines(output.encode(), 1000.25, 1005.5) == ["no config"]
 
 
 @pytest.mark.parametrize(

@@ -44,16 +44,25 @@ class Agent:
 
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put a podman first in the path that logs its arguments; `/bad` fails in a container."""
+    """Put a podman first in the path that logs its arguments; `/bad` fails in a container.
+
+    The systemd-run beside it runs a program only as a unit that ends in time.
+    """
     log = tmp_path / "calls"
     log.touch()
     program = tmp_path / "bin" / "podman"
     program.parent.mkdir()
     program.write_text(
-        f'#!/bin/sh\necho "$@" >> {log}\n'
+        f'#!/bin/sh\necho "$@${{OUTSIDE:+ outside}}" >> {log}\n'
         'case "$*" in *bad*) echo "Error: exit 7" >&2; exit 7;; esac\n'
     )
     program.chmod(0o755)
+    launcher = program.with_name("systemd-run")
+    launcher.write_text(
+        '#!/bin/sh\ncase "$*" in *RuntimeMaxSec=*) ;; *) exit 1;; esac\n'
+        'while [ "$1" != -- ]; do shift; done\nshift\nOUTSIDE=yes exec "$@"\n'
+    )
+    launcher.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     return log
 
@@ -76,7 +85,7 @@ async def test_a_container_that_podman_started_again_gets_its_hook_once(
     hooks = ContainerHooks(install(tmp_path, postStart=COMMAND), Agent())
     for process in (10, 10, 11, 11):
         hooks.observe([seen(process)])
-    await eventually(lambda: calls.read_text() == "exec -- web-main touch /x\n")
+    await eventually(lambda: calls.read_text() == "exec -- web-main touch /x outside\n")
 
 
 async def test_a_hook_that_fails_then_is_an_event(tmp_path: Path, calls: Path) -> None:
@@ -96,7 +105,7 @@ async def test_a_container_that_a_probe_ends_gets_its_hook_before(
     hooks = ContainerHooks(install(tmp_path, preStop=COMMAND), Agent())
     left = await hooks.prepare_end(ContainerRun("web", "main", "1", 10, 1), 30.0)
     assert 2 <= left <= 30
-    assert calls.read_text() == "exec -- web-main touch /x\n"
+    assert calls.read_text() == "exec -- web-main touch /x outside\n"
     assert await hooks.prepare_end(ContainerRun("web", "other", "1", 10, 1), 30.0) == 30.0
     assert await hooks.prepare_end(ContainerRun("gone", "main", "1", 10, 1), 30.0) == 30.0
 

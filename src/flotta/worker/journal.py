@@ -38,14 +38,16 @@ async def read_last_run(unit: str) -> list[JournalLine]:
     return [line for line in lines[first:] if line.invocation in ("", last)]
 
 
-async def read_container_lines(container_id: str, count: int, until: float) -> list[str]:
-    """Return the last lines that a container has written until then, in seconds since 1970."""
+async def read_container_lines(
+    container_id: str, count: int, since: float, until: float
+) -> list[str]:
+    """Return the last lines that a container wrote between two times, in seconds since 1970."""
     match = f"CONTAINER_ID_FULL={container_id}"
     fields = f"--output-fields=MESSAGE,{SENT}"
     query = (*QUERY, "-o", "json", fields, f"--lines={CONTAINER_LINES}", match)
     done = await run(*query, timeout=COMMAND_TIMEOUT)
     if done.out.strip():
-        return parse_container_lines(done.out, until)[-count:]
+        return parse_container_lines(done.out, since, until)[-count:]
     # podman may keep logs in files of its own. Its own warnings would be in the stream that the
     # container has for errors.
     argv = ("podman", "--log-level=error", "logs", "--tail", str(count), "--", container_id)
@@ -55,13 +57,13 @@ async def read_container_lines(container_id: str, count: int, until: float) -> l
     return f"{done.out.decode(errors='replace')}\n{done.err}".splitlines()
 
 
-def parse_container_lines(output: bytes, until: float) -> list[str]:
-    """Read journalctl's JSON; leave out what was written later, in seconds since 1970."""
+def parse_container_lines(output: bytes, since: float, until: float) -> list[str]:
+    """Read journalctl's JSON; leave out what was written before and later."""
     found: list[str] = []
     for line in output.splitlines():
-        with contextlib.suppress(ValueError, AttributeError, TypeError):
+        with contextlib.suppress(ValueError, LookupError, TypeError):
             entry = json.loads(line)
-            if int(entry.get(SENT) or 0) <= until * 1e6:
+            if since * 1e6 < int(entry[SENT]) <= until * 1e6:
                 found += _text_of(entry.get("MESSAGE")).splitlines()
     return found
 

@@ -11,7 +11,7 @@ import contextlib
 import http.client
 import socket
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from flotta.identity.ssl_contexts import unverified_client_context
@@ -63,18 +63,22 @@ def grace_left(grace: float, began: float) -> float:
 
 
 async def run_hooks(
-    plan: ProcessPlan, kind: Kind, seconds: float, containers: Collection[str] | None = None
+    plan: ProcessPlan,
+    kind: Kind,
+    seconds: float,
+    containers: Collection[str] | None = None,
+    launcher: Sequence[str] = (),
 ) -> list[str]:
     """Run hooks at the same time, of these containers or of all; return what failed, as sentences.
 
-    `seconds` is how long each may take.
+    `seconds` is how long each may take, `launcher` what runs podman (`podman_calls.execute`).
     """
     hooks = [
         hook
         for hook in (plan.post_start if kind == "postStart" else plan.pre_stop)
         if containers is None or hook.container in containers
     ]
-    causes = await asyncio.gather(*(_run_hook(plan, hook, seconds) for hook in hooks))
+    causes = await asyncio.gather(*(_run_hook(plan, hook, seconds, launcher) for hook in hooks))
     return [
         f'the {kind} hook of container "{hook.container}" failed: {cause}'
         for hook, cause in zip(hooks, causes, strict=True)
@@ -82,10 +86,10 @@ async def run_hooks(
     ]
 
 
-async def _run_hook(plan: ProcessPlan, hook: Hook, seconds: float) -> str:
+async def _run_hook(plan: ProcessPlan, hook: Hook, seconds: float, launcher: Sequence[str]) -> str:
     try:
         if hook.command:
-            await execute(f"{plan.workload}-{hook.container}", hook.command, seconds)
+            await execute(f"{plan.workload}-{hook.container}", hook.command, seconds, launcher)
         elif hook.http_get is not None:
             await _request(plan, hook.http_get, seconds)
         else:

@@ -129,6 +129,14 @@ async def find_infra(pod: str) -> str:
     return await call("pod", "inspect", "--format", "{{.InfraContainerID}}", pod)
 
 
-async def execute(container: str, command: Sequence[str], seconds: float) -> None:
-    """Run a command in a container; raises CallFailed if it does not succeed in time."""
-    await call("exec", "--", container, *command, timeout=seconds)
+async def execute(
+    container: str, command: Sequence[str], seconds: float, launcher: Sequence[str] = ()
+) -> None:
+    """Run a command in a container; raises CallFailed if it does not succeed in time.
+
+    `launcher` is the command that runs podman, if that is not to be a child of this process.
+    """
+    argv = (*launcher, "podman", "exec", "--", container, *command)
+    done = await run(*argv, timeout=seconds)
+    if not done.ok:
+        raise CallFailed(extract_cause(done.err.splitlines()))

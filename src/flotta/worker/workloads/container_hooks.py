@@ -25,6 +25,9 @@ from flotta.worker.workloads.manifest import is_name
 
 log = logging.getLogger(__name__)
 
+# Hooks run outside the worker's unit: its restrictions are not those of a container.
+LAUNCHER = ("systemd-run", "--wait", "--pipe", "--quiet", "--collect")
+
 
 @dataclass
 class ContainerHooks:
@@ -77,7 +80,8 @@ class ContainerHooks:
         self, plan: ProcessPlan, kind: Kind, container: str, seconds: float
     ) -> list[str]:
         try:
-            return await run_hooks(plan, kind, seconds, (container,))
+            limit = f"--property=RuntimeMaxSec={seconds}"
+            return await run_hooks(plan, kind, seconds, (container,), (*LAUNCHER, limit, "--"))
         except Exception:  # a bug of one hook must not end what waits for it
             log.exception("A hook of workload %s failed [%s]", plan.workload, INTERNAL_ERROR)
             return []

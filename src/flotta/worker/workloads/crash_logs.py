@@ -33,15 +33,15 @@ UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNOREC
 
 
 class _Run(NamedTuple):
-    """Which run of a container has failed, and when it ended, in seconds since 1970.
+    """Which run of a container has failed, between which seconds since 1970.
 
-    podman starts a container again at once, with the same id: what it writes then is not why it
-    failed, and would make another message each time.
+    podman starts a container again at once, with the same id: what other runs wrote is not why this
+    one failed, and would make another message each time.
     """
 
     container_id: str
-    ended_at: float
-    started_at: int = 0
+    since: float
+    until: float
 
 
 @dataclass
@@ -73,7 +73,9 @@ def podman_name(workload: str, container: str, *, is_init: bool = False) -> str:
 
 async def read_end(run: _Run) -> str:
     """Return the last lines of a run of a container on one line, empty if it wrote none."""
-    return clean_lines(await journal.read_container_lines(run.container_id, READ, run.ended_at))
+    return clean_lines(
+        await journal.read_container_lines(run.container_id, READ, run.since, run.until)
+    )
 
 
 def clean_lines(lines: Iterable[str]) -> str:
@@ -94,11 +96,11 @@ def _list_failed(containers: Iterable[Container], crashes: Crashes) -> dict[str,
     """Return which run of which container has failed, by podman's name."""
     failed = {
         podman_name(one.workload, one.name, is_init=one.is_init): _Run(
-            one.id, math.inf, one.started_at
+            one.id, one.started_at, math.inf
         )
         for one in containers
         if one.state in ("exited", "stopped") and one.exit_code
     }
     for name, end in crashes.list_last_exits().items():
-        failed[podman_name(*name)] = _Run(end.container_id, end.ended_at)
+        failed[podman_name(*name)] = _Run(end.container_id, end.since, end.ended_at)
     return failed

@@ -32,7 +32,8 @@ class ContainerName(NamedTuple):
 class Exit(NamedTuple):
     """How a container exited, when by the clock of `Crashes`, and why if the worker ended it.
 
-    `ended_at` is in seconds since 1970, infinite where that is not known.
+    `ended_at` is in seconds since 1970, infinite where that is not known, `since` is when the run
+    before it ended.
     """
 
     moment: float
@@ -40,6 +41,7 @@ class Exit(NamedTuple):
     cause: str = ""
     container_id: str = ""
     ended_at: float = math.inf
+    since: float = 0.0
 
 
 @dataclass
@@ -153,6 +155,8 @@ class Crashes:
             name = self._names.get(container_id)
             if name is not None and name.workload not in self._muted:
                 ends = self._exits.setdefault(name, [])
-                ends.append(end._replace(cause=self._causes.pop(name, "")))
+                before = [one.ended_at for one in ends[-1:] if one.container_id == container_id]
+                cause = self._causes.pop(name, "")
+                ends.append(end._replace(cause=cause, since=before[0] if before else 0.0))
                 del ends[:-MAX_EXITS]
         self._unnamed = [(id_, end) for id_, end in self._unnamed if id_ not in self._names]
