@@ -10,6 +10,9 @@ from typing import NamedTuple
 from flotta.durable_files import read_bounded
 
 MAX_SIZE = 100  # bytes of a file
+# Seconds by which the time of a file is behind the clock at most: it is that of the last tick, and
+# can be before what the container wrote last. podman takes longer to start a container again.
+TICK = 0.02
 ID_LENGTH = 64  # hexadecimal digits; temporary files have longer names
 
 
@@ -55,7 +58,7 @@ class ExitFiles:
             code = int(read_bounded(path, MAX_SIZE))
             if self._read.get(path.name) != version:
                 self._read[path.name] = version
-                return ExitFile(code, status.st_mtime)
+                return ExitFile(code, status.st_mtime + TICK)
         return None
 
     def forget(self, path: Path) -> None:
