@@ -45,6 +45,7 @@ class Pods:
     refused: int = 0
     ended: list[str] = field(default_factory=list)
     failures: int = 0  # of the next hooks
+    runs: list[ContainerRun] = field(default_factory=list)
 
     def read_probes(self, workload: str, digest: str) -> Probes:
         return {"main": self.probes} if self.probes and digest == "digest" else {}
@@ -55,6 +56,9 @@ class Pods:
 
     def will_end(self, run: ContainerRun, message: str) -> None:
         self.ended.append(message)
+
+    def note_run(self, run: ContainerRun) -> None:
+        self.runs.append(run)
 
     async def prepare_end(self, run: ContainerRun, grace: float) -> float:
         if self.failures:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flotta.worker import podman, systemd
 from flotta.worker.podman import Container
+from flotta.worker.probes.container_run import ContainerRun
 from flotta.worker.systemd import UnitState
 from flotta.worker.workloads import container_starts
 from flotta.worker.workloads.container_starts import ContainerStarts
@@ -16,6 +18,7 @@ from flotta.worker.workloads.crash_back_off import CrashLoopBackOff
 from flotta.worker.workloads.crash_loop import LOOP_EXITS, ContainerName, Crashes
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.observer import Observer
+from flotta.worker.workloads.probe_ends import note_end, note_run, was_ended
 from flotta.worker.workloads.revival import Revival
 
 pytestmark = pytest.mark.looptime
@@ -125,7 +128,7 @@ class Podman:
         self.started: list[str] = []
         self.bundle = folder / "bundle"
         self.bundle.mkdir()
-        directory = folder / "workloads/web"
+        self.directory = directory = folder / "workloads/web"
         directory.mkdir(parents=True)
         (directory / "pod.yaml").write_text(
             f'{{"spec": {{"restartPolicy": "{policy}", "containers": '
@@ -171,13 +174,13 @@ def use(monkeypatch: pytest.MonkeyPatch, fake: Podman) -> Podman:
 
 
 @pytest.mark.parametrize(
-    ("policy", "exit_code", "cause", "starts"),
+    ("policy", "exit_code", "ended", "starts"),
     [
-        ("Always", 0, "", True),
-        ("OnFailure", 3, "", True),
-        ("OnFailure", 0, "", False),
-        ("OnFailure", 0, "failed its liveness probe", True),
-        ("Never", 3, "failed its liveness probe", False),
+        ("Always", 0, False, True),
+        ("OnFailure", 3, False, True),
+        ("OnFailure", 0, False, False),
+        ("OnFailure", 0, True, True),
+        ("Never", 3, True, False),
     ],
 )
 async def test_what_should_run_by_its_policy_and_does_not_is_started(
@@ -185,19 +188,31 @@ async def test_what_should_run_by_its_policy_and_does_not_is_started(
     monkeypatch: pytest.MonkeyPatch,
     policy: str,
     exit_code: int,
-    cause: str,
+    ended: bool,
     starts: bool,
 ) -> None:
     fake = use(monkeypatch, Podman(tmp_path, policy, exit_code))
-    if cause:
-        fake.observer.crashes.learn_names([fake.bad])
-        fake.observer.crashes.expect_exit(BAD, cause)
-        fake.observer.crashes.record_exit(fake.bad.id, exit_code)
+    if ended:  # by a probe, before the worker was restarted
+        note_end(fake.directory, ContainerRun("web", "bad", fake.bad.id, 10, 100))
     await fake.observer.refresh()
     assert fake.started == []  # podman has ten seconds
     await asyncio.sleep(20)
     assert fake.started == ([fake.bad.id] if starts else [])
     fake.revival.cancel()
+
+
+async def test_the_end_of_an_earlier_run_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = use(monkeypatch, Podman(tmp_path, "OnFailure", 0))
+    run = ContainerRun("web", "bad", fake.bad.id, 10, 100)
+    note_end(fake.directory, run)
+    note_run(fake.directory, run)
+    assert was_ended(fake.directory, "bad", fake.bad.id)
+    note_run(fake.directory, replace(run, pid=11, started=200))
+    await fake.observer.refresh()
+    await asyncio.sleep(1000)
+    assert fake.started == []
 
 
 async def test_what_is_held_or_being_replaced_is_not_started(

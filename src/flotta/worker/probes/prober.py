@@ -42,6 +42,9 @@ class Pods(Protocol):
     def will_end(self, run: ContainerRun, message: str) -> None:
         """Note that a container is being ended, and why."""
 
+    def note_run(self, run: ContainerRun) -> None:
+        """Note that this run of a container is being probed."""
+
     async def prepare_end(self, run: ContainerRun, grace: float) -> float:
         """Do what a container needs before its end; return the seconds that are left of `grace`."""
 
@@ -130,6 +133,7 @@ class Prober:
         return wanted
 
     def _begin(self, run: ContainerRun, probes: ContainerProbes, place: podman.Placement) -> None:
+        self._pods.note_run(run)
         is_new = self._is_new(run)
         watch = Watch(run, probes, place, self._slots, self._on_change, is_new=is_new)
         self._watches[run] = watch

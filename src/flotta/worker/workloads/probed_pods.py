@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from flotta.protocol.reasons.workloads import UNHEALTHY
+from flotta.protocol.reasons.workloads import DISK_FAILURE, UNHEALTHY
 from flotta.worker.features import AgentContext
 from flotta.worker.probes.container_run import ContainerRun
 from flotta.worker.probes.prober import Probes
@@ -13,7 +16,10 @@ from flotta.worker.workloads.container_hooks import ContainerHooks
 from flotta.worker.workloads.crash_loop import ContainerName, Crashes
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import is_name
+from flotta.worker.workloads.probe_ends import note_end, note_run
 from flotta.worker.workloads.stored_probes import StoredProbes, read_probes
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -52,6 +58,20 @@ class ProbedPods:
         self.crashes.expect_exit(ContainerName(run.workload, run.container), message)
         self.agent.add_warning(UNHEALTHY, message, workload=run.workload)
 
+    def note_run(self, run: ContainerRun) -> None:
+        """Forget that an earlier run of a container was ended."""
+        try:
+            note_run(self._directory_of(run), run)
+        except OSError as error:
+            log.warning("Workload %s: %s [%s]", run.workload, error, DISK_FAILURE)
+
+    def _directory_of(self, run: ContainerRun) -> Path:
+        return self.files.paths_of(run.workload).directory
+
     async def prepare_end(self, run: ContainerRun, grace: float) -> float:
-        """Run the preStop hook of a container; return the seconds that are left of `grace`."""
+        """Note the end and run the preStop hook; return the seconds that are left of `grace`."""
+        try:
+            await asyncio.to_thread(note_end, self._directory_of(run), run)
+        except OSError as error:
+            log.warning("Workload %s: %s [%s]", run.workload, error, DISK_FAILURE)
         return await self.hooks.prepare_end(run, grace)

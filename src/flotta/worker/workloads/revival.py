@@ -20,6 +20,7 @@ from flotta.worker.workloads.crash_loop import ContainerName
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import is_name
 from flotta.worker.workloads.observer import Observer
+from flotta.worker.workloads.probe_ends import was_ended
 
 log = logging.getLogger(__name__)
 
@@ -103,10 +104,8 @@ class Revival:
 
     def _has_failed(self, container: Container) -> bool:
         """Tell whether a container counts as failed: by its exit code, or because a probe did."""
-        return container.exit_code != 0 or any(
-            crash.container == container.name and crash.cause
-            for crash in self._observer.crashes.list_crashes(container.workload)
-        )
+        directory = self._files.paths_of(container.workload).directory
+        return container.exit_code != 0 or was_ended(directory, container.name, container.id)
 
     def _read_policy(self, name: str) -> tuple[str, frozenset[str]]:
         """Return restart policy and regular containers of the pod on disk."""
