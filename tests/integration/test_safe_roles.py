@@ -207,7 +207,8 @@ def test_device_gets_places_of_its_own_where_those_of_red_hat_are(
         host.write("/etc/redhat-release", "Red Hat Enterprise Linux release 9.4 (Plow)\n")
     else:
         install_foreign_identity(host)
-    text = said(host.run("flotta.edge.devices", "--check", "--diff"))
+    text = said(host.run("flotta.edge.devices", "--check", "--diff", device_id="CAMERA-1"))
+    assert 'client-id = "camera-1"' in text
     for place in ("gateway/config.toml", "gateway/tags.toml"):
         assert f"before: /etc/flotta/{place}" in text
     assert "d /etc/flotta/device 0755 root root" in text
@@ -383,6 +384,8 @@ def test_device_without_a_control_plane_in_the_inventory_fails_with_a_sentence(
     here = {"device_control_plane_host": "box", "device_identity_directory": "srv/id"}
     done = host.run("flotta.edge.devices", **here)
     assert "device_identity_directory is srv/id, which is not the absolute path" in said(done)
+    done = host.run("flotta.edge.devices", device_control_plane_host="box", device_id="Camera_1")
+    assert 'device_id is "Camera_1", which cannot be the id of a device. Set' in said(done)
 
 
 def test_secrets_are_in_no_output_at_any_verbosity(host: OverlaidHost) -> None:

@@ -22,7 +22,7 @@ SERVER = Text(
     required=True,
 )
 CLIENT_ID = Text(
-    help="Id of the device: lower-case letters, digits, `-` and `.`, at most 64 characters.",
+    help="Id of the device, made lower case: letters, digits, `-`, `.`, at most 64 characters.",
     default_help="the content of `/etc/machine-id`",
     key="client-id",
     role_input="device_id",
