@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flotta.pod_fields.combinations import describe_exclusive
-from flotta.pod_fields.field import Refusal, Support
+from flotta.pod_fields.combinations import describe_exclusive, describe_needed
+from flotta.pod_fields.field import Refusal
 from flotta.pod_fields.table import Node, tree
 
 Schema = dict[str, Any]
@@ -63,17 +63,15 @@ def _exclude(schema: Schema, node: Node, *, is_often: bool) -> None:
     fields = node.exclusive
     if not is_often:
         listed = ", ".join(f"has(self.{name})" for name in fields)
-        rule = f"[{listed}].filter(is_set, is_set).size() <= 1"
-        message = describe_exclusive(fields)
+        rule = f"[{listed}].filter(is_set, is_set).size() {'==' if node.is_needed else '<='} 1"
+        message = (describe_needed if node.is_needed else describe_exclusive)(node.choices)
         schema.setdefault(KEYWORD, []).append({"rule": rule, "message": message})
         return
     required, places = set(schema.get("required", ())), schema["properties"]
     others = [name for name in places if name not in fields]
-    is_counted = all(name in required or _is_refused(node.below.get(name)) for name in others)
+    is_counted = all(
+        name in required or (name in node.below and node.below[name].is_refused) for name in others
+    )
     # An empty text means the same as none, but counts.
     if is_counted and all(places[name]["type"] == "object" for name in fields):
         schema["maxProperties"] = len(required) + 1
-
-
-def _is_refused(node: Node | None) -> bool:
-    return node is not None and node.row is not None and node.row.support is Support.REFUSED

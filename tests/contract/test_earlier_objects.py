@@ -111,6 +111,8 @@ OF_CONTAINERS: list[tuple[dict[str, Any], str]] = [
     ({"stdinOnce": True}, "stdinOnce"),
     ({"imagePullPolicy": "Sometimes"}, "imagePullPolicy"),
     ({"readinessProbe": {"exec": {}, "periodSeconds": -1}}, "readinessProbe.periodSeconds"),
+    ({"startupProbe": {"periodSeconds": 1}}, "startupProbe"),
+    ({"lifecycle": {"postStart": {}}}, "lifecycle.postStart"),
     ({"startupProbe": {"exec": {}, "tcpSocket": {"port": 1}}}, "startupProbe"),
     ({"lifecycle": {"preStop": {"exec": {}, "sleep": {"seconds": 1}}}}, "lifecycle.preStop"),
     ({"env": [{"name": "A", "valueFrom": TWO_SOURCES}]}, "env[0].valueFrom"),

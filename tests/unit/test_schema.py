@@ -218,6 +218,12 @@ def test_a_list_is_not_a_date() -> None:
             [{}, {"a": 1}, {"b": 1, "c": 1}],
             [{"a": 1, "b": 0}],
         ),
+        (
+            "[has(self.a), has(self.b)].filter(is_set, is_set).size() == 1",
+            "object",
+            [{"a": 1}, {"b": 0, "c": 1}],
+            [{}, {"c": 1}, {"a": 1, "b": 1}],
+        ),
         ("size(self) == 0", "array", [[]], [["a"]]),
         ("size(self) == 0", "object", [{}], [{"a": 1}]),
         ("self in ['', 'a.b']", "string", ["", "a.b"], ["a", "b"]),

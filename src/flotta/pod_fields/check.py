@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from flotta.pod_fields.combinations import describe_exclusive, find_contradictions
+from flotta.pod_fields.combinations import (
+    describe_exclusive,
+    describe_needed,
+    find_contradictions,
+)
 from flotta.pod_fields.field import PodmanVersion
 from flotta.pod_fields.table import Node, tree
 
@@ -63,6 +67,8 @@ def _walk(
         present = [name for name in node.exclusive if value.get(name) not in (None, "")]
         if len(present) > 1:
             yield RefusedField(path, describe_exclusive(present))
+        elif node.is_needed and not present:
+            yield RefusedField(path, describe_needed(node.choices))
         for key, item in value.items():
             yield from _walk_field(node, str(key), item, path, podman)
 

@@ -9,6 +9,8 @@ from flotta.pod_fields.field import expand
 
 # Fields of one place of which podman and Kubernetes carry out one, by the path of the place.
 PROBES = "containers[].{livenessProbe,readinessProbe,startupProbe}"
+HOOKS = "containers[].lifecycle.{postStart,preStop}"
+NEEDED = frozenset({*expand(PROBES), *expand(HOOKS)})  # of these places one field has to be set
 EXCLUSIVE: dict[str, tuple[str, ...]] = {
     "{containers,initContainers}[].env[]": ("value", "valueFrom"),
     "{containers,initContainers}[].env[].valueFrom": (
@@ -17,7 +19,7 @@ EXCLUSIVE: dict[str, tuple[str, ...]] = {
     "{containers,initContainers}[].envFrom[]": ("configMapRef", "secretRef"),
     "{containers,initContainers}[].volumeMounts[]": ("subPath", "subPathExpr"),
     PROBES: ("exec", "grpc", "httpGet", "tcpSocket"),
-    "containers[].lifecycle.{postStart,preStop}": ("exec", "httpGet", "sleep"),
+    HOOKS: ("exec", "httpGet", "sleep", "tcpSocket"),
     "volumes[]": (
         *("configMap", "downwardAPI", "emptyDir", "hostPath", "image", "persistentVolumeClaim"),
         *("projected", "secret"),
@@ -35,7 +37,16 @@ def exclusive_fields() -> dict[str, tuple[str, ...]]:
 
 def describe_exclusive(fields: Sequence[str]) -> str:
     """Return the sentence about two fields of one place, or more, of which one may be set."""
-    return f"{', '.join(fields[:-1])} and {fields[-1]} exclude each other; keep one"
+    return f"{_listed(fields)} exclude each other; keep one"
+
+
+def describe_needed(fields: Sequence[str]) -> str:
+    """Return the sentence about a place that needs one of its fields."""
+    return f"it needs one of {_listed(fields)}, and only one"
+
+
+def _listed(fields: Sequence[str]) -> str:
+    return f"{', '.join(fields[:-1])} and {fields[-1]}"
 
 
 def find_contradictions(spec: Mapping[str, object]) -> Iterator[tuple[str, str]]:

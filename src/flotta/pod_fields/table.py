@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from flotta.pod_fields.combinations import exclusive_fields
+from flotta.pod_fields.combinations import NEEDED, exclusive_fields
 from flotta.pod_fields.containers import CONTAINERS, INIT_CONTAINERS, PROFILES
 from flotta.pod_fields.field import Field, Support, expand
 from flotta.pod_fields.pod import POD
@@ -17,12 +17,24 @@ from flotta.pod_fields.volumes import VOLUMES
 class Node:
     """A place in a PodSpec: the row about it, if any, and the places below.
 
-    The items of a list are below the key `[]`. Of the fields in `exclusive` one may be set.
+    The items of a list are below the key `[]`. Of the fields in `exclusive` one may be set, and has
+    to be if it `is_needed`.
     """
 
     row: Field | None = None
     below: dict[str, Node] = field(default_factory=dict)
     exclusive: tuple[str, ...] = ()
+    is_needed: bool = False
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Those of the exclusive fields that are not refused."""
+        return tuple(name for name in self.exclusive if not self.below[name].is_refused)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether no value works here."""
+        return self.row is not None and self.row.support is Support.REFUSED
 
     def add(self, path: str, row: Field) -> None:
         """Put a row at a path; one that stands there or below gives way."""
@@ -41,8 +53,7 @@ class Node:
         node = self
         for step in split_path(path):
             if step not in node.below:
-                is_whole = node.row is not None and node.row.support is Support.REFUSED
-                return node.row if is_whole else None
+                return node.row if node.is_refused else None
             node = node.below[step]
         return node.row
 
@@ -74,5 +85,6 @@ def tree() -> Node:
         for path in expand(row.path):
             root.add(path, row)
     for path, fields in exclusive_fields().items():
-        root.at(path).exclusive = fields
+        node = root.at(path)
+        node.exclusive, node.is_needed = fields, path in NEEDED
     return root

@@ -106,9 +106,9 @@ def _all_keys_match(text: str) -> Predicate:
     return lambda value: all(matches(key) for key in value)
 
 
-def _has_one_at_most(listed: str) -> Predicate:
-    fields = re.findall(r"self\.(\w+)", listed)
-    return lambda value: sum(value.get(name) is not None for name in fields) <= 1
+def _has_one(listed: str, operator: str) -> Predicate:
+    fields, allowed = re.findall(r"self\.(\w+)", listed), (1,) if operator == "==" else (0, 1)
+    return lambda value: sum(value.get(name) is not None for name in fields) in allowed
 
 
 PREDICATES = {
@@ -122,7 +122,7 @@ FORMS: dict[str, Callable[..., Predicate]] = {
     "false": lambda: lambda _: False,
     "self": lambda: lambda value: value is True,
     "!self": lambda: lambda value: value is False,
-    rf"\[({HAS}(?:, {HAS})*)\]\.filter\(is_set, is_set\)\.size\(\) <= 1": _has_one_at_most,
+    rf"\[({HAS}(?:, {HAS})*)\]\.filter\(is_set, is_set\)\.size\(\) (<=|==) 1": _has_one,
     r"size\(self\) == 0": lambda: lambda value: len(value) == 0,
     r"self in \[([^\[\]]*)\]": _is_listed,
     r"self >= (\d+) && self <= (\d+)": _is_between,

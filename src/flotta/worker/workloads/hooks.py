@@ -35,7 +35,7 @@ def read_hooks(spec: PodSpec, kind: Kind) -> tuple[Hook, ...]:
 
 def _read_hook(container: Container, kind: Kind) -> Iterator[Hook]:
     handler = (container.get("lifecycle") or {}).get(kind)
-    if not handler:
+    if handler is None:
         return
     name = container["name"]
     execute, request, sleep = handler.get("exec"), handler.get("httpGet"), handler.get("sleep")

@@ -47,7 +47,7 @@ def take_probes(spec: PodSpec, grace: int) -> tuple[ContainerProbes, ...]:
         probes = {
             kind: _read_probe(fields[name], kind, fields, f"{path}.{name}")
             for kind, name in FIELDS.items()
-            if fields.get(name)
+            if fields.get(name) is not None
         }
         for name in FIELDS.values():
             fields.pop(name, None)
