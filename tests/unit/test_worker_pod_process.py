@@ -170,8 +170,10 @@ def test_the_unit_prepares_before_it_plays_and_a_start_may_take_hours(tmp_path: 
 def test_a_pod_whose_name_is_like_an_id_is_not_taken_for_another(tmp_path: Path) -> None:
     guard = "podman pod create --infra=false --name db >/dev/null 2>&1; "
     text = drop_in(tmp_path, build("db"))
-    assert f"ExecStartPre=/bin/sh -c '{guard}:'" in text
-    assert text.count(guard) == 3  # play --replace, pod stop and --down remove a pod by its name
+    assert f"ExecStartPre=/bin/sh -c '{guard}podman pod rm -f -t 0 -- db'" in text
+    assert text.count(guard) == 3  # before pod stop and --down as well
+    play = f"ExecStart=podman play kube --service-container=true {tmp_path / 'w/db/pod.yaml'}"
+    assert f"ExecStart=\n{play}\n" in text
     assert "pod create" not in drop_in(tmp_path / "other", build("web"))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flotta.worker.pod_names import is_like_id
 from flotta.worker.pod_unit.addresses import NETWORK_VARIABLE
 from flotta.worker.pod_unit.plan import ADDRESS_FILE, ProcessPlan, read_plan
 from flotta.worker.workloads.unit_lines import UNIT_NAME, quote, render_command
 from flotta.worker.workloads.workload_paths import WorkloadPaths
 
-PLAY = "podman play kube --replace --service-container=true"
+PLAY = "podman play kube --service-container=true"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def render_commands(plan: ProcessPlan, paths: WorkloadPaths) -> ProcessCommands:
             *stage("addresses", plan.is_addressed),
         ),
         initialise=stage("initialise", plan.init_containers),
-        play=_render_play(paths) if plan.is_addressed else (),
+        play=_render_play(plan, paths),
         post_start=stage("post-start", plan.post_start),
         pre_stop=stage("pre-stop", plan.pre_stop or (started and started.pre_stop)),
         clean=stage("clean", plan.init_containers or has_hooks),
@@ -78,10 +79,18 @@ def _render_keeping(
     return (f"-/bin/rm -f -- {quote(str(paths.started_plan))}",) if started else ()
 
 
-def _render_play(paths: WorkloadPaths) -> tuple[str, ...]:
-    """Return the settings that play the manifest with addresses, on the address that was found."""
-    return (
-        f"EnvironmentFile=-{paths.directory / ADDRESS_FILE}".replace("%", "%%"),
-        "ExecStart=",
-        f"ExecStart={PLAY} ${NETWORK_VARIABLE} {quote(str(paths.addressed_manifest))}",
-    )
+def _render_play(plan: ProcessPlan, paths: WorkloadPaths) -> tuple[str, ...]:
+    """Return the settings that replace those of podman's template, where that is needed.
+
+    A manifest with addresses is played on the address that was found.
+    """
+    play = PLAY if is_like_id(plan.workload) else f"{PLAY} --replace"
+    if plan.is_addressed:
+        return (
+            f"EnvironmentFile=-{paths.directory / ADDRESS_FILE}".replace("%", "%%"),
+            "ExecStart=",
+            f"ExecStart={play} ${NETWORK_VARIABLE} {quote(str(paths.addressed_manifest))}",
+        )
+    if is_like_id(plan.workload):
+        return "ExecStart=", f"ExecStart={play} {quote(str(paths.manifest))}"
+    return ()

@@ -85,7 +85,7 @@ def render_drop_in(
         *(f"ExecStartPre={command}" for command in preparation.first),
         *(f"ExecStartPre={command}" for command in process.initialise),
         *(f"ExecStartPre={command}" for command in preparation.late),
-        *([f"ExecStartPre=/bin/sh -c '{guard}:'"] if guard else []),
+        *([f"ExecStartPre=/bin/sh -c '{guard}podman pod rm -f -t 0 -- {pod}'"] if guard else []),
         *process.play,
         "ExecStop=",
         *(f"ExecStop=-{command}" for command in process.pre_stop),
