@@ -50,7 +50,6 @@ from flotta.worker.workloads.workload_paths import WorkloadPaths
 
 MAX_NAME = 100  # characters; the path of the manifest, escaped, must fit into a unit name
 DEFAULT_GRACE = 10  # seconds, as podman has it
-MAX_GRACE = 24 * 3600  # seconds; a longer period is shortened to that
 DIGEST_LENGTH = 16  # hexadecimal digits
 NO_PLAN = ProcessPlan("")
 
@@ -220,7 +219,7 @@ def _read_restart_policy(spec: PodSpec) -> str:
 def _read_grace_period(spec: PodSpec) -> int:
     """Return the seconds between SIGTERM and SIGKILL, the default for an unusable value."""
     seconds = spec.get("terminationGracePeriodSeconds")
-    return min(seconds, MAX_GRACE) if isinstance(seconds, int) and seconds >= 0 else DEFAULT_GRACE
+    return seconds if isinstance(seconds, int) and seconds >= 0 else DEFAULT_GRACE
 
 
 def _compute_digest(data: bytes) -> str:
