@@ -128,6 +128,9 @@ PROVED_BY: dict[str, dict[str, tuple[str, ...]]] = {
             "containers[].securityContext.runAsNonRoot",
         ),
     },
+    "test_pull_secrets.py": {
+        "test_the_credentials_of_the_pod_are_used": ("imagePullSecrets[].name",),
+    },
     "test_refused_fields.py": {
         "test_each_container_has_its_seccomp_profile": (
             "securityContext.seccompProfile.type",

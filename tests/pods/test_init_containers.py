@@ -9,7 +9,7 @@ import pytest
 
 from flotta.worker.workloads.units import unit_name
 from pods.device import WORKER, Device
-from pods.pod import Pod, container
+from pods.pod import SLEEP, Pod, container
 from waiting import wait_until
 
 SHARED = {"name": "shared", "mountPath": "/shared"}
@@ -74,10 +74,38 @@ def test_a_power_cut_during_one_leaves_nothing_in_the_way(device: Device) -> Non
     spec = {"initContainers": [container("cut", script)], "containers": [container()]}
     pod = device.deploy("cut", spec)
     device.control.wait_status("cut", lambda status: "is running" in status.get("message", ""))
+    device.host.sh(
+        "until test -e /var/local/yggdrasil/device/volumes/cut/second; do sleep 0.1; done"
+    )
     device.control.forget()
     device.host.cut_power()
     pod.wait_running()
     device.remove("cut")
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("policy", ["Always", "OnFailure"])
+def test_one_that_takes_long_runs_once_before_the_others(device: Device, policy: str) -> None:
+    script = "echo long >> /export/runs; until test -e /export/open; do sleep 1; done"
+    main = container(script=f"echo main >> /export/runs; {SLEEP}")
+    spec = {
+        "restartPolicy": policy,
+        "initContainers": [container("long", script)],
+        "containers": [main],
+    }
+    pod = device.deploy("slow", spec)
+    status = device.control.wait_status("slow", lambda status: "message" in status)
+    assert (status["reason"], status["message"]) == (
+        "Initializing",
+        'init container "long" is running',
+    )
+    device.host.sh(f"touch {device.export('slow')}/open")
+    pod.wait_running()
+    device.stop_worker()
+    device.host.run("systemctl", "restart", pod.unit)
+    assert pod.sh("cat /export/runs").split() == ["long", "main", "long", "main"]
+    device.start_worker()
+    device.remove("slow")
 
 
 def test_a_stop_ends_an_init_container_and_a_failed_one_is_tried_again(device: Device) -> None:

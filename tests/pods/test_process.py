@@ -12,9 +12,10 @@ import pytest
 from flotta.worker.workloads.units import unit_name
 from pods.control import DEVICE_ID
 from pods.device import Device
-from pods.host import ADDRESS
+from pods.host import ADDRESS, LIMIT
 from pods.materials import IMAGE
 from pods.pod import Pod, container
+from waiting import wait_until
 
 NAME = "process"
 UNIT = unit_name(Path(f"/var/lib/flotta/worker/workloads/{NAME}/pod.yaml"))
@@ -123,3 +124,27 @@ def test_an_image_of_root_does_not_run_where_it_must_not(device: Device) -> None
     )
     assert not pod.containers()
     device.remove("rootless")
+
+
+@pytest.mark.deep
+def test_an_image_that_became_one_of_root_does_not_start_without_the_worker(device: Device) -> None:
+    image = "localhost/changing:1"
+    build_image(device, image, "1000")
+    spec = {"containers": [container(image=image)], "securityContext": {"runAsNonRoot": True}}
+    with device.running("changing", spec) as pod:
+        assert pod.sh("id -u") == "1000"
+        build_image(device, image, "0")
+        device.stop_worker()
+        device.host.run("systemctl", "restart", pod.unit, check=False)
+        assert not pod.is_running()
+        device.start_worker()
+        message = pod.wait_reason("CreateContainerConfigError")["message"]
+        assert message == f'container "main" has runAsNonRoot and image {image} runs as root'
+        build_image(device, image, "1000")
+        wait_until(pod.is_running, LIMIT, pause=0.5)
+
+
+def build_image(device: Device, image: str, user: str) -> None:
+    """Make an image of a user on the device."""
+    file = f"FROM {IMAGE}\nUSER {user}\n"
+    device.host.run(*f"podman build -q --pull=never -t {image} -f - /srv".split(), stdin=file)
