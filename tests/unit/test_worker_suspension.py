@@ -132,6 +132,24 @@ async def test_an_interrupted_job_starts_again_although_its_data_paths_change_me
         await eventually(lambda: host.running() == ["job"], 20)
 
 
+async def test_a_job_that_has_just_been_started_is_interrupted_too(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = asyncio.Event()
+
+    async def restart(unit: str) -> bool:
+        return await host.restart(unit) and await goes_on.wait()
+
+    monkeypatch.setattr(systemd, "restart", restart)
+    async with running(tmp_path, Workload(name="job", specification=JOB)) as feature:
+        await eventually(lambda: host.running() == ["job"])
+        feature.keep_stopped(stopped=True)
+        goes_on.set()
+        await eventually(lambda: host.running() == [])
+        feature.keep_stopped(stopped=False)
+        await eventually(lambda: host.running() == ["job"])
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1}', b"\xff" * 100])
 def test_a_damaged_file_still_says_that_pods_are_stopped(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "pods-stopped").write_bytes(content)

@@ -132,10 +132,12 @@ class Reconciler:
         self.wake()
 
     def _list_running(self) -> list[str]:
-        installed = self._files.list_installed()
-        return [
-            name for name in installed if plan_suspension(name, self._observer.read_current(name))
-        ]
+        names = self._files.list_installed()
+        # One that is being started may not have been seen yet.
+        return [n for n in names if self.activities.get(n) == STARTING or self._runs(n)]
+
+    def _runs(self, name: str) -> bool:
+        return bool(plan_suspension(name, self._observer.read_current(name)))
 
     def wake(self) -> None:
         """Compare again: something may have changed."""
