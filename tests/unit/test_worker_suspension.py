@@ -14,7 +14,7 @@ from flotta.protocol.models import (
     DeviceConfigurationMessage,
     Workload,
 )
-from flotta.worker import podman
+from flotta.worker import podman, systemd
 from flotta.worker.podman import Container
 from flotta.worker.workloads import reconciler, retry
 from flotta.worker.workloads.suspension import Suspension
