@@ -107,15 +107,16 @@ class WorkloadsFeature(Feature):
         self._device = DeviceFacts()
         self._volumes_dir = settings.volumes_dir
         self._hooks = ContainerHooks(self._files, agent)
-        crashes, is_settled = self._observer.crashes, self._reconciler.is_settled
-        self._prober = Prober(
-            ProbedPods(self._files, crashes, agent, self._hooks, is_settled),
-            self._report_changes,
-        )
+        self._prober = self._make_prober()
         self._names: tuple[str, ...] = ()
         self._is_read = False  # what is installed, or what is configured
         self._reported: dict[str, Summary] = {}  # by workload
         self._warned: dict[str, str] = {}  # what is left of workloads that are being removed
+
+    def _make_prober(self) -> Prober:
+        crashes, is_settled = self._observer.crashes, self._reconciler.is_settled
+        pods = ProbedPods(self._files, crashes, self._agent, self._hooks, is_settled)
+        return Prober(pods, self._report_changes)
 
     async def prepare(self) -> None:
         """Observe what runs, so that the first configuration is compared with that."""

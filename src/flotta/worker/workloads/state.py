@@ -111,22 +111,12 @@ def derive_state(observed: Observation) -> WorkloadState:
 def _derive_state(observed: Observation, initial: Sequence[Container]) -> WorkloadState:
     phase = derive_pod_phase(observed.containers)
     if observed.failure is not None:
-        alive = phase in (RUNNING, DEGRADED) and observed.unit.active == "active"
-        return WorkloadState(
-            phase if alive else ERROR, observed.failure.reason, observed.failure.message
-        )
+        return _derive_failed_state(phase, observed.unit, observed.failure)
     if initial and observed.unit.active != "active":
         return _derive_initial_state(initial, observed.init_logs)
     worst = max(observed.crashes, key=lambda crash: crash.count, default=None)
     if worst is not None and worst.count >= CRASH_LOOP:
-        others = any(
-            container.state == "running"
-            for container in observed.containers
-            if container.name != worst.container
-        )
-        return WorkloadState(
-            DEGRADED if others else ERROR, CRASH_LOOP_BACK_OFF, _describe_crash(observed, worst)
-        )
+        return _derive_loop_state(observed, worst)
     if observed.explanation and observed.unit.active != "active":
         return WorkloadState(
             ERROR, classify_start_failure(observed.explanation), observed.explanation
@@ -134,10 +124,26 @@ def _derive_state(observed: Observation, initial: Sequence[Container]) -> Worklo
     if observed.has_failed_unit and not observed.activity:
         return _derive_ended_state(observed, worst)
     if observed.activity or observed.unit.changing or not observed.containers:
-        return WorkloadState(
-            DEPLOYING, observed.activity or (STARTING if observed.unit.changing else NO_REASON)
-        )
+        starting = STARTING if observed.unit.changing else NO_REASON
+        return WorkloadState(DEPLOYING, observed.activity or starting)
     return _derive_running_state(phase, observed, worst)
+
+
+def _derive_failed_state(phase: str, unit: UnitState, failure: WorkloadError) -> WorkloadState:
+    """Return the state after an attempt that failed; an older pod that runs keeps its phase."""
+    alive = phase in (RUNNING, DEGRADED) and unit.active == "active"
+    return WorkloadState(phase if alive else ERROR, failure.reason, failure.message)
+
+
+def _derive_loop_state(observed: Observation, worst: Crash) -> WorkloadState:
+    """Return the state of a pod of which one container crashes in a loop."""
+    others = any(
+        container.state == "running"
+        for container in observed.containers
+        if container.name != worst.container
+    )
+    phase = DEGRADED if others else ERROR
+    return WorkloadState(phase, CRASH_LOOP_BACK_OFF, _describe_crash(observed, worst))
 
 
 def _derive_ended_state(observed: Observation, worst: Crash | None) -> WorkloadState:
