@@ -368,3 +368,15 @@ async def test_no_name_becomes_an_option_of_a_program(tmp_path: Path) -> None:
     named = [line for line in lines if not line.startswith("info ")]
     assert len(named) == 8
     assert all(re.search(r" -- -(image|pod|unit)( |$)", line) for line in named)
+
+
+@pytest.mark.parametrize("policies", [("Always", "Never"), ("Never", "Always")])
+def test_an_image_is_fetched_as_often_as_one_of_its_containers_asks(
+    policies: tuple[str, str],
+) -> None:
+    containers = [
+        {"name": f"c{number}", "image": "localhost/x:1", "imagePullPolicy": policy}
+        for number, policy in enumerate(policies)
+    ]
+    made = pod_of(json.dumps({"containers": containers}))
+    assert (made.always_pull, made.never_pull) == (("localhost/x:1",), ())

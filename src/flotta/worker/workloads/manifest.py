@@ -49,6 +49,7 @@ from flotta.worker.workloads.seccomp import list_seccomp_annotations
 from flotta.worker.workloads.workload_paths import WorkloadPaths
 
 MAX_NAME = 100  # characters; the path of the manifest, escaped, must fit into a unit name
+PULL_POLICIES = ("Never", "IfNotPresent", "Always")
 DEFAULT_GRACE = 10  # seconds, as podman has it
 DIGEST_LENGTH = 16  # hexadecimal digits
 NO_PLAN = ProcessPlan("")
@@ -142,17 +143,22 @@ def _pull_policies(spec: PodSpec) -> dict[str, str]:
     """Return image → pull policy and leave to podman only what works without a network.
 
     `Always` is carried out once, when the workload is applied: a reboot without a network must not
-    stop a pod (docs/reference/device.md#images).
+    stop a pod (docs/reference/device.md#images). Of several for one image, the one counts that
+    fetches it most often: each container gets what it asks for.
     """
     policies: dict[str, str] = {}
+
+    def add(image: str, policy: str) -> None:
+        policies[image] = max(policies.get(image, policy), policy, key=PULL_POLICIES.index)
+
     for container in list_containers(spec):
         policy = container.get("imagePullPolicy") or "IfNotPresent"
         container["imagePullPolicy"] = "Never" if policy == "Never" else "IfNotPresent"
-        policies[container["image"]] = policy
+        add(container["image"], policy)
     for source in filter(None, (volume.get("image") for volume in spec.get("volumes") or [])):
         policy = source.get("pullPolicy") or "IfNotPresent"
         source["pullPolicy"] = "Never" if policy == "Never" else "IfNotPresent"
-        policies.setdefault(source["reference"], policy)
+        add(source["reference"], policy)
     return policies
 
 
@@ -170,15 +176,9 @@ def _make_pod(
     if annotations := dict(workload.annotations or {}) | list_seccomp_annotations(spec):
         metadata["annotations"] = annotations
     pod: Document = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-    try:
-        # Without probes, what defines a pod is what it was before the worker knew them.
-        probed = [msgspec.to_builtins(probes)] if probes else []
-        parts = [pod, policies, *volumes.identity, *probed]
-        digest = _compute_digest(json.dumps(parts, sort_keys=True).encode())
-    except TypeError as error:
-        raise invalid_specification(
-            f"the pod specification has a value that JSON cannot represent: {error}"
-        ) from error
+    # Without probes, what defines a pod is what it was before the worker knew them.
+    probed = [msgspec.to_builtins(probes)] if probes else []
+    digest = _digest_parts(pod, policies, *volumes.identity, *probed)
     labels[DIGEST_LABEL] = digest
     played, initial = split_pod(protect_commands(pod, podman))
     return Pod(
@@ -196,6 +196,15 @@ def _make_pod(
         volumes=volumes,
         probes=probes,
     )
+
+
+def _digest_parts(*parts: object) -> str:
+    try:
+        return _compute_digest(json.dumps(parts, sort_keys=True).encode())
+    except TypeError as error:
+        raise invalid_specification(
+            f"the pod specification has a value that JSON cannot represent: {error}"
+        ) from error
 
 
 def _plan_process(pod: Document, spec: PodSpec, hooks: Hooks) -> ProcessPlan:

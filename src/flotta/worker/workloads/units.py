@@ -6,6 +6,7 @@ Rules: docs/reference/device.md#units.
 from __future__ import annotations
 
 import string
+from collections.abc import Iterator
 from pathlib import Path
 
 from flotta.worker.pod_names import make_placeholder
@@ -24,6 +25,10 @@ PLAIN = frozenset(string.ascii_letters + string.digits + ":_.")
 STOP = (
     "ExecStop=/bin/sh -c '{condition}{guard}podman pod stop -t {grace} -- {pod}; "
     """exec podman play kube --down -- "$$1"' sh %I"""
+)
+REMOVE_FAILED = (
+    """ExecStopPost=-/bin/sh -c 'test "$$SERVICE_RESULT" = success && exit; """
+    """{guard}podman play kube --down -- "$$1" >/dev/null 2>&1' sh %I"""
 )
 IF_IT_RUNS = 'test -n "$$MAINPID" || exit 0; '
 STOP_MARGIN = 60  # seconds for podman to remove a pod after its containers ended
@@ -69,36 +74,45 @@ def render_drop_in(
     ends = restart_policy in ("Never", "OnFailure")
     guard = _render_guard(pod)
     lines = [
-        "# Written by flotta-device-worker; changes are lost.",
-        "[Unit]",
-        "StartLimitIntervalSec=0",
-        "Before=podman-restart.service",
-        "ConditionPathExists=!" + str(suspension_file).replace("%", "%%"),
-        *(f"RequiresMountsFor={quote(path)}" for path in preparation.paths),
+        *_render_conditions(suspension_file, preparation),
         "[Service]",
         f"TimeoutStartSec={'infinity' if process.is_long else '15min'}",
         f"TimeoutStopSec={max(grace, process.grace) + STOP_MARGIN}",
         "Restart=on-failure" if ends else "Restart=always",
         "RestartSec=30",
         *(["SuccessExitStatus=137 143"] if ends else []),
-        *(f"ExecStartPre={command}" for command in process.begin),
-        *(f"ExecStartPre={command}" for command in preparation.first),
-        *(f"ExecStartPre={command}" for command in process.initialise),
-        *(f"ExecStartPre={command}" for command in preparation.late),
-        *([f"ExecStartPre=/bin/sh -c '{guard}podman pod rm -f -t 0 -- {pod}'"] if guard else []),
-        *process.play,
+        *([f"Environment=REGISTRY_AUTH_FILE={auth_file}"] if auth_file else []),
+        *_render_start(pod, guard, preparation, process),
         "ExecStop=",
         *(f"ExecStop=-{command}" for command in process.pre_stop),
         STOP.format(condition=IF_IT_RUNS if ends else "", guard=guard, grace=grace, pod=pod),
-        *([f"Environment=REGISTRY_AUTH_FILE={auth_file}"] if auth_file else []),
-        f"ExecStartPost=/bin/sh -c '! podman ps -aq --filter pod={pod} "
-        "--filter status=created | grep -q .'",
-        *(f"ExecStartPost={command}" for command in process.post_start),
         *(f"ExecStopPost=-{command}" for command in process.clean),
-        """ExecStopPost=-/bin/sh -c 'test "$$SERVICE_RESULT" = success && exit; """
-        f"""{guard}podman play kube --down -- "$$1" >/dev/null 2>&1' sh %I""",
+        REMOVE_FAILED.format(guard=guard),
     ]
     return "\n".join([*lines, ""]).encode()
+
+
+def _render_conditions(suspension_file: Path, preparation: Preparation) -> Iterator[str]:
+    yield "# Written by flotta-device-worker; changes are lost."
+    yield "[Unit]"
+    yield "StartLimitIntervalSec=0"
+    yield "Before=podman-restart.service"
+    yield "ConditionPathExists=!" + str(suspension_file).replace("%", "%%")
+    yield from (f"RequiresMountsFor={quote(path)}" for path in preparation.paths)
+
+
+def _render_start(
+    pod: str, guard: str, preparation: Preparation, process: ProcessCommands
+) -> Iterator[str]:
+    """Yield what the unit runs before and after podman plays the manifest, and how it does."""
+    before = (*process.begin, *preparation.first, *process.initialise, *preparation.late)
+    yield from (f"ExecStartPre={command}" for command in before)
+    if guard:
+        yield f"ExecStartPre=/bin/sh -c '{guard}podman pod rm -f -t 0 -- {pod}'"
+    yield from process.play
+    created = f"podman ps -aq --filter pod={pod} --filter status=created"
+    yield f"ExecStartPost=/bin/sh -c '! {created} | grep -q .'"
+    yield from (f"ExecStartPost={command}" for command in process.post_start)
 
 
 def _render_guard(pod: str) -> str:
