@@ -92,9 +92,6 @@ PROVED_BY: dict[str, dict[str, tuple[str, ...]]] = {
             "volumes[].image.{reference,pullPolicy}",
         ),
     },
-    "test_images.py": {
-        "test_an_image_is_pulled_with_the_secrets_of_the_pod": ("imagePullSecrets[].name",),
-    },
     "test_probes.py": {
         "test_a_pod_is_not_ready_before_its_probes_pass_and_says_which": (
             "containers[].{livenessProbe,readinessProbe,startupProbe}.exec.command",

@@ -11,6 +11,7 @@ from pods.device import VOLUMES, WORKER, Device
 from pods.pod import SLEEP, Pod, container
 from waiting import wait_until
 
+pytestmark = pytest.mark.deep  # many starts of pods
 NAME = "own"
 DISK = "/srv/own"  # it stays when it is not mounted, as what is on a disk does
 SCRIPT = f"test -e /export/state || echo data >/export/state; {SLEEP}"
@@ -73,7 +74,6 @@ def test_a_full_a_read_only_and_an_absent_file_system_lose_nothing(
     assert pod.sh("cat /export/state") == "data"
 
 
-@pytest.mark.deep
 def test_the_removal_of_a_workload_waits_for_its_file_system(device: Device, pod: Pod) -> None:
     pod.sh("echo more >/export/more")
     unmount(device)
@@ -97,7 +97,6 @@ def test_the_removal_of_a_workload_waits_for_its_file_system(device: Device, pod
     wait_until(pod.is_running, 120)
 
 
-@pytest.mark.deep
 @pytest.mark.parametrize("target", [VOLUMES, f"{VOLUMES}/late"])
 def test_a_pod_waits_for_a_file_system_that_is_mounted_late(device: Device, target: str) -> None:
     disk = "/srv/late"
@@ -122,7 +121,6 @@ def test_a_pod_waits_for_a_file_system_that_is_mounted_late(device: Device, targ
     device.host.sh(f"rm /var/lib/flotta/worker/mounts.json; systemctl restart {WORKER}")
 
 
-@pytest.mark.deep
 def test_a_new_workload_says_that_nothing_can_be_written(device: Device) -> None:
     device.host.sh(f"mount --bind {VOLUMES} {VOLUMES} && mount -o remount,ro,bind {VOLUMES}")
     new = device.deploy("new", spec())
