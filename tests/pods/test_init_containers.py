@@ -58,6 +58,7 @@ def test_a_restart_without_the_worker_runs_each_once_again(device: Device, pod: 
         device.start_worker()
 
 
+@pytest.mark.deep  # test_without_worker.py has a reboot and a power cut while a pod runs
 def test_a_reboot_without_the_worker_runs_each_once_again(device: Device, pod: Pod) -> None:
     pod.sh("rm /export/runs")
     device.reboot(with_worker=False)
@@ -69,6 +70,7 @@ def test_a_reboot_without_the_worker_runs_each_once_again(device: Device, pod: P
         device.start_worker()
 
 
+@pytest.mark.deep
 def test_a_power_cut_during_one_leaves_nothing_in_the_way(device: Device) -> None:
     script = "test -e /export/second || { touch /export/second; exec sleep 3600; }"
     spec = {"initContainers": [container("cut", script)], "containers": [container()]}
