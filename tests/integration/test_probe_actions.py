@@ -20,13 +20,13 @@ from grpclib.health.check import ServiceStatus
 from grpclib.health.service import Health
 from grpclib.server import Server
 
+from flotta.worker.http_get_action import HttpGet
 from flotta.worker.podman import Placement
 from flotta.worker.probes.attempt import ask
 from flotta.worker.probes.probe import (
     Action,
     Exec,
     Grpc,
-    HttpGet,
     Probe,
     ProbeFailed,
     ProbeImpossible,

@@ -11,7 +11,8 @@ import yaml
 
 from flotta.protocol.models import Workload
 from flotta.worker.errors import WorkloadError
-from flotta.worker.probes.probe import Exec, Grpc, HttpGet, Probe, TcpSocket
+from flotta.worker.http_get_action import HttpGet
+from flotta.worker.probes.probe import Exec, Grpc, Probe, TcpSocket
 from flotta.worker.probes.thresholds import Tally
 from flotta.worker.workloads.device_facts import DeviceFacts
 from flotta.worker.workloads.manifest import Pod, build_pod

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from flotta.protocol.models import Workload
+from flotta.worker.http_get_action import HttpGet
 from flotta.worker.pod_unit.hooks import grace_left, run_hooks
-from flotta.worker.pod_unit.plan import Hook, HttpGet, ProcessPlan
+from flotta.worker.pod_unit.plan import Hook, ProcessPlan
 from flotta.worker.podman import Container
 from flotta.worker.probes.container_run import ContainerRun
 from flotta.worker.workloads.container_hooks import ContainerHooks
@@ -143,3 +144,22 @@ async def test_a_server_that_never_comes_to_an_end_is_not_waited_for() -> None:
         failed = await run_hooks(ProcessPlan("web", pre_stop=(hook,)), "preStop", 1)
         assert failed == ['the preStop hook of container "main" failed: no answer within 1 seconds']
         await gone.wait()
+
+
+async def test_any_answer_to_a_request_is_success_and_none_is_not() -> None:
+    asked: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+
+    async with await asyncio.start_server(refuse, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        hook = Hook("main", http_get=HttpGet(port, "quit", headers=(("A", "b"),)))
+        plan = ProcessPlan("web", host_network=True, pre_stop=(hook,))
+        assert await run_hooks(plan, "preStop", 60) == []
+    assert asked[0].startswith(b"GET /quit HTTP/1.1\r\n")
+    assert b"User-Agent: kube-lifecycle/" in asked[0]
+    assert b"A: b\r\n" in asked[0]
+    failed = 'the preStop hook of container "main" failed: connection refused'
+    assert await run_hooks(plan, "preStop", 60) == [failed]

@@ -12,7 +12,8 @@ import pytest
 from flotta.protocol.models import Workload
 from flotta.worker import podman
 from flotta.worker.errors import WorkloadError
-from flotta.worker.pod_unit.plan import Hook, HttpGet
+from flotta.worker.http_get_action import HttpGet
+from flotta.worker.pod_unit.plan import Hook
 from flotta.worker.podman import Container
 from flotta.worker.systemd import UnitState
 from flotta.worker.workloads.files import WorkloadFiles

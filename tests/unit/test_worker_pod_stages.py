@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from flotta.worker import podman
+from flotta.worker.http_get_action import HttpGet
 from flotta.worker.pod_unit.plan import (
     STARTED_PLAN,
     Hook,
-    HttpGet,
     ProcessPlan,
     UserCheck,
     encode_plan,

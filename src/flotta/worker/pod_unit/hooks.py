@@ -7,15 +7,12 @@ answer to a request is success.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import http.client
-import socket
 import time
 from collections.abc import Collection, Sequence
 from typing import Literal
 
-from flotta.identity.ssl_contexts import unverified_client_context
-from flotta.worker.pod_unit.plan import Hook, HttpGet, ProcessPlan
+from flotta.worker.http_get_action import HttpGet
+from flotta.worker.pod_unit.plan import Hook, ProcessPlan
 from flotta.worker.pod_unit.podman_calls import (
     CallFailed,
     execute,
@@ -24,6 +21,8 @@ from flotta.worker.pod_unit.podman_calls import (
     read_networks,
     stop_pod,
 )
+from flotta.worker.probes.http_get import get_any
+from flotta.worker.probes.probe import ProbeFailed, ProbeImpossible
 
 HOOK_TIMEOUT = 24 * 3600.0  # seconds for a postStart hook: Kubernetes has no limit
 LEAST_GRACE = 2  # seconds that containers have after a preStop hook took all, as Kubernetes
@@ -96,36 +95,18 @@ async def _run_hook(plan: ProcessPlan, hook: Hook, seconds: float, launcher: Seq
             await asyncio.sleep(min(hook.sleep, seconds))
     except TimeoutError:
         return f"no answer within {seconds:.0f} seconds"
-    except (CallFailed, OSError, ValueError, http.client.HTTPException) as error:
+    except (CallFailed, ProbeFailed, ProbeImpossible, OSError, ValueError) as error:
         return str(error) or type(error).__name__
     return ""
 
 
 async def _request(plan: ProcessPlan, action: HttpGet, seconds: float) -> None:
-    host = action.host
-    if not host and plan.host_network:
-        host = LOOPBACK
-    if not host:
-        networks = await read_networks(await find_infra(plan.workload))
-        host = next(iter(networks.values()), LOOPBACK)
-    connection = _prepare_connection(action, host, seconds)
-    try:
-        async with asyncio.timeout(seconds):  # for all of it; that of a socket is for each step
-            await asyncio.to_thread(_get, connection, action)
-    finally:
-        if connection.sock is not None:  # ends the thread, which cannot be cancelled
-            with contextlib.suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
-        connection.close()
+    async with asyncio.timeout(seconds):
+        await get_any(action, action.host or await _find_address(plan))
 
 
-def _prepare_connection(action: HttpGet, host: str, seconds: float) -> http.client.HTTPConnection:
-    if action.scheme.upper() == "HTTPS":
-        context = unverified_client_context()
-        return http.client.HTTPSConnection(host, action.port, timeout=seconds, context=context)
-    return http.client.HTTPConnection(host, action.port, timeout=seconds)
-
-
-def _get(connection: http.client.HTTPConnection, action: HttpGet) -> None:
-    connection.request("GET", action.path or "/", headers=dict(action.headers))
-    connection.getresponse()
+async def _find_address(plan: ProcessPlan) -> str:
+    if plan.host_network:
+        return LOOPBACK
+    networks = await read_networks(await find_infra(plan.workload))
+    return next(iter(networks.values()), LOOPBACK)

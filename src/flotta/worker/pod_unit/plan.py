@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from flotta.durable_files import read_bounded
+from flotta.worker.http_get_action import HttpGet
 
 MAX_PLAN = 1 << 20  # bytes
 # What stands in a manifest for an address until the unit knows it, at each start.
@@ -18,16 +19,6 @@ POD_ADDRESS = "flotta-pod-address-2c0f7f0e"
 STARTED_PLAN = "process.started.json"  # beside `process.json`: that of the pod that runs
 ADDRESSED_MANIFEST, ADDRESSED_INIT = "pod.addressed.yaml", "init.addressed.yaml"
 ADDRESS_FILE = "address.env"  # what systemd gives podman as its environment
-
-
-class HttpGet(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A request of a hook; without a `host` it goes to the pod."""
-
-    port: int
-    path: str = "/"
-    host: str = ""
-    scheme: str = "HTTP"
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Hook(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from flotta.worker.http_get_action import HttpGet
 from flotta.worker.podman import Placement
 from flotta.worker.probes.connection import find_host_address
 from flotta.worker.probes.exec_command import run_command
 from flotta.worker.probes.grpc_health import check_health
 from flotta.worker.probes.http_get import get
-from flotta.worker.probes.probe import Action, Exec, Grpc, HttpGet, Probe, ProbeFailed, TcpSocket
+from flotta.worker.probes.probe import Action, Exec, Grpc, Probe, ProbeFailed, TcpSocket
 from flotta.worker.probes.tcp_socket import open_socket
 
 SLICE = 0.25  # seconds that a look takes at most; one that takes longer counts as this

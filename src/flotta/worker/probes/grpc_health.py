@@ -16,7 +16,7 @@ from grpclib.const import Status
 from grpclib.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from flotta.worker.probes.connection import Connection, connect
-from flotta.worker.probes.http_get import USER_AGENT
+from flotta.worker.probes.http_get import PROBE_AGENT
 from flotta.worker.probes.probe import Grpc, ProbeFailed
 
 PREFIX = 5  # bytes before a message: whether it is compressed, and its length
@@ -87,7 +87,7 @@ def _make_headers(authority: str) -> list[tuple[str, str]]:
         (":authority", authority),
         ("te", "trailers"),
         ("content-type", "application/grpc"),
-        ("user-agent", USER_AGENT),
+        ("user-agent", PROBE_AGENT),
     ]
 
 

@@ -14,13 +14,15 @@ import h11
 
 from flotta import __version__
 from flotta.identity.ssl_contexts import unverified_client_context
+from flotta.worker.http_get_action import HttpGet
 from flotta.worker.probes.connection import MAX_RECEIVED, Connection, connect
-from flotta.worker.probes.probe import HttpGet, ProbeFailed
+from flotta.worker.probes.probe import ProbeFailed
 
 MAX_REDIRECTS = 10  # requests in all, as of Go's client
 MAX_BODY = 10 * 1024  # bytes that are waited for, as in Kubernetes
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-USER_AGENT = f"kube-probe/flotta-{__version__}"  # servers leave `kube-probe/` out of their logs
+# As Kubernetes: servers leave `kube-probe/` out of their logs.
+PROBE_AGENT, HOOK_AGENT = (f"kube-{role}/flotta-{__version__}" for role in ("probe", "lifecycle"))
 UNQUOTED = "!$&'()*+,;=:@/%~"
 
 
@@ -31,6 +33,7 @@ class _Request:
     port: int
     target: str
     headers: tuple[tuple[str, str], ...]
+    agent: str
 
     @property
     def authority(self) -> str:
@@ -50,13 +53,7 @@ class _Response:
 
 async def get(action: HttpGet, address: str) -> None:
     """Send the request to the pod at this address; raises ProbeFailed."""
-    request = _Request(
-        action.scheme.lower(),
-        action.host or address,
-        action.port,
-        _make_target(action.path),
-        action.headers,
-    )
+    request = _make_request(action, address, PROBE_AGENT)
     for _ in range(MAX_REDIRECTS):
         response = await _exchange(request)
         following = _redirect(request, response)
@@ -66,6 +63,16 @@ async def get(action: HttpGet, address: str) -> None:
             return
         request = following
     raise ProbeFailed(f"stopped after {MAX_REDIRECTS} redirects")
+
+
+async def get_any(action: HttpGet, address: str) -> None:
+    """Send the request once; any answer will do. Raises ProbeFailed when there is none."""
+    await _exchange(_make_request(action, address, HOOK_AGENT))
+
+
+def _make_request(action: HttpGet, address: str, agent: str) -> _Request:
+    host, target = action.host or address, _make_target(action.path)
+    return _Request(action.scheme.lower(), host, action.port, target, action.headers, agent)
 
 
 def _make_target(path: str) -> str:
@@ -107,7 +114,7 @@ def _without_host(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str]
 
 def _complete_headers(request: _Request) -> list[tuple[bytes, bytes]]:
     """Return the author's headers and those that are missing; an empty one leaves it out."""
-    defaults = {"Host": request.authority, "User-Agent": USER_AGENT, "Accept": "*/*"}
+    defaults = {"Host": request.authority, "User-Agent": request.agent, "Accept": "*/*"}
     given = {name.lower() for name, _ in request.headers}
     headers = [(name, value) for name, value in defaults.items() if name.lower() not in given]
     optional = ("user-agent", "accept")

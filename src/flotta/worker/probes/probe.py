@@ -10,21 +10,13 @@ from enum import Enum
 
 import msgspec
 
+from flotta.worker.http_get_action import HttpGet
+
 
 class Exec(msgspec.Struct, frozen=True, tag="exec"):
     """Passes when the command, run in the container, exits with code 0."""
 
     command: tuple[str, ...]
-
-
-class HttpGet(msgspec.Struct, frozen=True, tag="httpGet"):
-    """Passes for a response with a status from 200 to 399; without `host` asks the pod."""
-
-    port: int
-    path: str = "/"
-    scheme: str = "HTTP"  # or HTTPS, whose certificate is not verified
-    host: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 class TcpSocket(msgspec.Struct, frozen=True, tag="tcpSocket"):

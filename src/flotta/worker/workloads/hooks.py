@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from flotta.worker.pod_unit.plan import Hook, HttpGet
-from flotta.worker.workloads.pod_spec import (
-    Container,
-    HttpGetAction,
-    PodSpec,
-    invalid_specification,
-)
+from flotta.worker.pod_unit.plan import Hook
+from flotta.worker.workloads.http_get_fields import read_http_get, wrong
+from flotta.worker.workloads.pod_spec import Container, PodSpec
 
 
 class Hooks(NamedTuple):
@@ -30,10 +26,14 @@ def read_hooks(spec: PodSpec, kind: Kind) -> tuple[Hook, ...]:
     Raises WorkloadError InvalidSpecification for one that a device cannot run. The ports of the
     containers must still have their names.
     """
-    return tuple(hook for container in spec["containers"] for hook in _read_hook(container, kind))
+    return tuple(
+        hook
+        for index, container in enumerate(spec["containers"])
+        for hook in _read_hook(container, kind, f"spec.pod.spec.containers[{index}].lifecycle")
+    )
 
 
-def _read_hook(container: Container, kind: Kind) -> Iterator[Hook]:
+def _read_hook(container: Container, kind: Kind, path: str) -> Iterator[Hook]:
     handler = (container.get("lifecycle") or {}).get(kind)
     if handler is None:
         return
@@ -42,38 +42,8 @@ def _read_hook(container: Container, kind: Kind) -> Iterator[Hook]:
     if execute is not None and execute.get("command"):
         yield Hook(name, command=tuple(str(word) for word in execute["command"]))
     elif request is not None:
-        yield Hook(name, http_get=_read_request(container, request))
+        yield Hook(name, http_get=read_http_get(request, container, f"{path}.{kind}.httpGet"))
     elif sleep is not None:
         yield Hook(name, sleep=max(0, int(sleep.get("seconds") or 0)))
     else:
-        raise invalid_specification(
-            f'{kind} of container "{name}" has none of exec with a command, httpGet and sleep'
-        )
-
-
-def _read_request(container: Container, action: HttpGetAction) -> HttpGet:
-    return HttpGet(
-        port=find_port(container, action.get("port")),
-        path=str(action.get("path") or "/"),
-        host=str(action.get("host") or ""),
-        scheme=str(action.get("scheme") or "HTTP"),
-        headers=tuple(
-            (str(header["name"]), str(header["value"]))
-            for header in action.get("httpHeaders") or []
-        ),
-    )
-
-
-def find_port(container: Container, port: object) -> int:
-    """Return the number of a port, which may be the name of one of the container's ports.
-
-    Raises WorkloadError InvalidSpecification for one that does not exist.
-    """
-    text = str(port)
-    if text.isdecimal() and 0 < int(text) < 1 << 16:
-        return int(text)
-    for known in container.get("ports") or []:
-        number = known.get("containerPort")
-        if known.get("name") == text and number:
-            return int(number)
-    raise invalid_specification(f'container "{container["name"]}" has no port {text[:80]!r}')
+        raise wrong(f"{path}.{kind}", "needs one of exec with a command, httpGet and sleep")
