@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import pytest
 from flotta.protocol.models import Workload
 from flotta.protocol.reasons.device_programs import REMOVAL_INCOMPLETE
 from flotta.worker.errors import WorkloadError
+from flotta.worker.volumes.plan import VolumePlan
 from flotta.worker.volumes.preparation import prepare_volumes
 from flotta.worker.volumes.usage import exceeds
-from flotta.worker.workloads.evictions import Evictions
+from flotta.worker.workloads.evictions import Evictions, empty_scratch
 from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.interruptions import Interruptions
 from flotta.worker.workloads.manifest import build_pod
 from flotta.worker.workloads.pod_facts import DeviceFacts
 from waiting import eventually
@@ -61,7 +64,8 @@ def pods() -> Iterator[Pods]:
 
 
 def evictions_of(files: WorkloadFiles, pods: Pods) -> Evictions:
-    return Evictions(files, pods.stop, lambda name: name in pods.running, pods.change)
+    noted = Interruptions(files)
+    return Evictions(files, noted, pods.stop, lambda name: name in pods.running, pods.change)
 
 
 async def test_a_pod_that_takes_too_much_is_stopped_and_starts_again_empty(
@@ -82,7 +86,6 @@ async def test_a_pod_that_takes_too_much_is_stopped_and_starts_again_empty(
     await eventually(lambda: not os.listdir(directory))
     assert (pods.stopped, evictions.workloads) == (["web"], {"web"})
     await eventually(lambda: not evictions.workloads)
-    assert evictions.unfinished == {"web"}
 
 
 async def test_a_pod_that_is_never_restarted_stays_stopped_until_it_is_changed(
@@ -104,15 +107,40 @@ async def test_a_worker_that_starts_knows_which_pods_it_stopped(
 ) -> None:
     files = install(tmp_path, policy)
     (files.paths_of("web").scratch / "d/large").write_bytes(bytes(128 * KIB))
-    await evictions_of(files, pods).look()
-    again = evictions_of(files, pods)
-    running = asyncio.create_task(again.run())
-    await eventually(lambda: pods.changes >= 2)
-    assert again.unfinished == ({"web"} if policy == "OnFailure" else set())
-    again.note_started("web")
-    assert again.unfinished == set()
-    assert not files.paths_of("web").eviction_mark.exists()
-    running.cancel()
+    before = evictions_of(files, pods)
+    await before.look()
+    before.cancel()  # as the worker does when it ends
+    noted = Interruptions(files)
+    again = Evictions(files, noted, pods.stop, lambda _: False, pods.change)
+    again.load()
+    assert noted.workloads == ({"web"} if policy == "OnFailure" else set())
+    assert again.workloads == ({"web"} if policy == "Never" else set())
+    noted.clear("web")
+    assert noted.workloads == set()
+    assert not files.paths_of("web").interruption.exists()
+
+
+async def test_a_changed_pod_waits_until_the_directories_of_the_one_before_are_empty(
+    tmp_path: Path, pods: Pods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = install(tmp_path)
+    (files.paths_of("web").scratch / "d/large").write_bytes(bytes(128 * KIB))
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def empty(plan: VolumePlan) -> None:
+        begun.set()
+        goes_on.wait()
+        empty_scratch(plan)
+
+    monkeypatch.setattr("flotta.worker.workloads.evictions.empty_scratch", empty)
+    evictions = evictions_of(files, pods)
+    await evictions.look()
+    await eventually(begun.is_set)
+    evictions.forget("web")
+    assert evictions.workloads == {"web"}
+    goes_on.set()
+    await eventually(lambda: not evictions.workloads)
+    assert not os.listdir(files.paths_of("web").scratch / "d")
 
 
 async def test_a_pod_that_does_not_stop_is_stopped_at_the_next_look(

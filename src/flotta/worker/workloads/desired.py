@@ -41,6 +41,10 @@ class Desired:
         """Everything that stays on the device, whether it can be built or not."""
         return [*self.pods, *self.broken, *sorted(self.held)]
 
+    def digest_of(self, name: str) -> str:
+        """Return the digest of a pod, empty for one that cannot be built or is not desired."""
+        return self.pods[name].digest if name in self.pods else ""
+
     @property
     def untouched(self) -> set[str]:
         """The workloads of which what is installed stays as it is, and runs on."""

@@ -8,7 +8,6 @@ its definition changes (docs/reference/device.md#volumes).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,6 +20,7 @@ from flotta.worker.errors import WorkloadError
 from flotta.worker.volumes.plan import ScratchDirectory, VolumePlan, read_plan
 from flotta.worker.volumes.usage import exceeds
 from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.interruptions import Interruption, Interruptions
 
 log = logging.getLogger(__name__)
 
@@ -33,38 +33,43 @@ class Evictions:
     """Measures directories that have a limit, and stops the pods that exceed one.
 
     `stop` stops a pod and removes it, `runs` tells whether it runs, and `on_change` is called when
-    a pod is stopped or may start again.
+    a pod is stopped or may start again. `interruptions` remembers what was stopped.
     """
 
     def __init__(
         self,
         files: WorkloadFiles,
+        interruptions: Interruptions,
         stop: Callable[[str], Awaitable[None]],
         runs: Callable[[str], bool],
         on_change: Callable[[], None],
     ) -> None:
         self._files = files
+        self._interruptions = interruptions
         self._stop = stop
         self._runs = runs
         self._on_change = on_change
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._backoffs: dict[str, Backoff] = {}
+        self._emptying: dict[str, bool] = {}  # by workload: whether it may start right after that
         self.failures: dict[str, WorkloadError] = {}
-        self.unfinished: set[str] = set()  # pods that had not ended by themselves
 
     @property
     def workloads(self) -> set[str]:
         """Those that must not be started now."""
-        return set(self.failures)
+        return {*self.failures, *self._emptying}
 
     async def run(self) -> None:
-        """Look until cancelled; begin with the pods that were stopped when the worker ended."""
-        self.unfinished |= await asyncio.to_thread(self._list_marked)
-        self._on_change()
+        """Look until cancelled."""
         while True:
             begin = time.monotonic()
             await self.look()
             await asyncio.sleep(max(LOOK, (time.monotonic() - begin) * SHARE))
+
+    def load(self) -> None:
+        """Take up the pods that stay stopped since an earlier run; raises OSError."""
+        for name, message in self._interruptions.load().items():
+            self.failures[name] = WorkloadError(EVICTED, message)
 
     async def look(self) -> None:
         """Measure once; evict what takes too much."""
@@ -78,28 +83,25 @@ class Evictions:
                     break
 
     def forget(self, name: str) -> None:
-        """Let a workload start: it is changed or removed."""
-        task = self._tasks.pop(name, None)
-        if task is not None:
-            task.cancel()
-        self.failures.pop(name, None)
-        self.note_started(name)
-        self._backoffs.pop(name, None)
+        """Let a workload start: it is changed or removed.
 
-    def note_started(self, name: str) -> None:
-        """Note that a pod runs again, or will not."""
-        self.unfinished.discard(name)
-        with contextlib.suppress(OSError):  # where it cannot be removed, the pod starts once more
-            self._files.paths_of(name).eviction_mark.unlink(missing_ok=True)
+        While its directories are being emptied it waits for that: a thread cannot be cancelled, and
+        would go on in those of the next pod.
+        """
+        self.failures.pop(name, None)
+        self._backoffs.pop(name, None)
+        if name in self._emptying:
+            self._emptying[name] = True
+        elif task := self._tasks.pop(name, None):
+            task.cancel()
 
     def cancel(self) -> None:
-        """Forget every workload."""
-        for name in list(self.failures):
-            self.forget(name)
-
-    def _list_marked(self) -> set[str]:
-        installed = self._files.list_installed()
-        return {name for name in installed if self._files.paths_of(name).eviction_mark.exists()}
+        """End all pauses; what was stopped is still to be started again."""
+        for task in self._tasks.values():
+            task.cancel()
+        self._tasks.clear()
+        self.failures.clear()
+        self._emptying.clear()
 
     def _list_limited(self) -> list[tuple[str, VolumePlan]]:
         return [
@@ -119,10 +121,7 @@ class Evictions:
         message = f'Usage of EmptyDir volume "{scratch.name}" exceeds the limit "{scratch.limit}".'
         log.warning("Workload %s is stopped: %s [%s]", name, message, EVICTED)
         self.failures[name] = WorkloadError(EVICTED, message)
-        self.unfinished.add(name)
-        if not plan.is_final:
-            with contextlib.suppress(OSError):  # the disk may be full: of this pod's files
-                self._files.paths_of(name).eviction_mark.touch()
+        self._interruptions.note(name, Interruption(message, final=plan.is_final))
         self._tasks[name] = asyncio.create_task(self._pause(name, plan), name=f"evict {name}")
         self._on_change()
 
@@ -137,8 +136,13 @@ class Evictions:
             log.warning("Workload %s: %s [%s]", name, error.message, error.reason)
             self._release(name)
             return
+        self._emptying[name] = False
         await asyncio.to_thread(empty_scratch, plan)
+        is_changed = self._emptying.pop(name)
         self._on_change()
+        if is_changed:
+            self._tasks.pop(name, None)
+            return
         if plan.is_final:
             return
         backoff = self._backoffs.setdefault(name, Backoff(*PAUSE, jitter=0.0))

@@ -123,6 +123,7 @@ class WorkloadsFeature(Feature):
         self._device = await read_device_facts(self._volumes_dir)
         await self._claims.prepare()
         installed = self._files.list_installed()
+        self._reconciler.evictions.load()
         # Reported before there is a configuration: it shows what the device would lose.
         self._names, self._is_read = tuple(sorted(installed)), True
         self._observer.watch_units({name: self._files.unit_of(name) for name in installed})

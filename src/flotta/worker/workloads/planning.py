@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from flotta.worker.podman import Container
 from flotta.worker.workloads.crash_back_off import CrashLoopBackOff
 from flotta.worker.workloads.desired import Desired
 from flotta.worker.workloads.evictions import Evictions
 from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.interruptions import Interruptions
 from flotta.worker.workloads.observer import Observer
+from flotta.worker.workloads.probe_ends import was_ended
 from flotta.worker.workloads.retry import RetryDelay
 from flotta.worker.workloads.steps import (
     Current,
@@ -32,6 +35,7 @@ class Planner:
     suspension: Suspension
     crash_loops: CrashLoopBackOff
     evictions: Evictions
+    interruptions: Interruptions
 
     def plan(self, name: str, wanted: Desired, delay: RetryDelay) -> tuple[Step, ...]:
         """Return the steps towards what is desired."""
@@ -49,7 +53,7 @@ class Planner:
             current,
             eager=0 < delay.failed_starts < EAGER_STARTS,
             crash_looping=name in self.resting,
-            interrupted=name in self._unfinished,
+            interrupted=self._is_interrupted(name),
         )
 
     def plan_meanwhile(self, name: str, wanted: Desired) -> tuple[Step, ...]:
@@ -60,11 +64,6 @@ class Planner:
             return ()
         return self._plan_kept(name, wanted, current)
 
-    def note_started(self, name: str) -> None:
-        """Note that a pod runs again that had not ended by itself."""
-        self.suspension.interrupted.discard(name)
-        self.evictions.note_started(name)
-
     def _plan_kept(self, name: str, wanted: Desired, current: Current) -> tuple[Step, ...]:
         known = current.record.data if current.record else None
         return plan_kept(
@@ -72,7 +71,7 @@ class Planner:
             current,
             wanted.broken_data.get(name, known),
             crash_looping=name in self.resting,
-            interrupted=name in self._unfinished,
+            interrupted=self._is_interrupted(name),
         )
 
     def _read_current(self, name: str) -> Current:
@@ -84,6 +83,16 @@ class Planner:
         """The workloads that must not be started now."""
         return self.crash_loops.workloads | self.evictions.workloads
 
-    @property
-    def _unfinished(self) -> set[str]:
-        return self.suspension.interrupted | self.evictions.unfinished
+    def _is_interrupted(self, name: str) -> bool:
+        """Tell whether a pod that seems to have finished has not."""
+        return name in self.interruptions.workloads or any(
+            one.workload == name and self._was_ended_by_probe(one)
+            for one in self.observer.snapshot.containers
+        )
+
+    def _was_ended_by_probe(self, container: Container) -> bool:
+        """Tell whether a container counts as failed although it exited with code 0."""
+        paths = self.files.paths_of(container.workload)
+        return container.state == "exited" and was_ended(
+            paths.directory, container.name, container.id
+        )

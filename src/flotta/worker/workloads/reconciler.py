@@ -10,9 +10,8 @@ import logging
 from collections.abc import Callable
 
 from flotta.protocol.models import DataConfiguration
-from flotta.protocol.reasons.device_programs import STATE_NOT_STORED, STATE_UNREADABLE
+from flotta.protocol.reasons.device_programs import STATE_UNREADABLE
 from flotta.protocol.reasons.reason import Code
-from flotta.protocol.reasons.refusals import DEVICE_QUARANTINED
 from flotta.protocol.reasons.workloads import DISK_FAILURE, INTERNAL_ERROR, STARTING, STOPPING
 from flotta.worker.errors import WorkloadError
 from flotta.worker.image_pull import pull_image
@@ -23,12 +22,14 @@ from flotta.worker.workloads.disk_errors import describe_disk_error
 from flotta.worker.workloads.evictions import Evictions
 from flotta.worker.workloads.execution import Flush, Pull, StartError, StepExecution
 from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.interruptions import Interruptions
 from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.planning import Planner
 from flotta.worker.workloads.retry import RetryDelay, run_unless_changed, sleep_unless_changed
 from flotta.worker.workloads.revival import Revival
 from flotta.worker.workloads.steps import FetchImages, StartPod, Step, plan_suspension
 from flotta.worker.workloads.suspension import Suspension
+from flotta.worker.workloads.suspension_switch import SuspensionSwitch
 from flotta.worker.workloads.wiping import RemoveStored, WorkloadWipe, remove_nothing
 
 log = logging.getLogger(__name__)
@@ -53,8 +54,6 @@ class Reconciler:
         self._files = files
         self._observer = observer
         self._suspension = suspension
-        self._retry: asyncio.TimerHandle | None = None
-        self._stopped = suspension.active  # what is wanted, also while the disk cannot be written
         self._execution = StepExecution(files, observer.crashes, flush, self._set_activity, pull)
         self._wipe = WorkloadWipe(files, self._execution.stop_pod, remove_stored)
         self._on_change = on_change
@@ -65,29 +64,39 @@ class Reconciler:
         self._attempted: set[str] = set()
         self._delays: dict[str, RetryDelay] = {}
         starts = ContainerStarts(observer)
+        self._interruptions = Interruptions(files)
+        self._switch = SuspensionSwitch(
+            suspension, self._interruptions, self._list_running, self._follow_suspension
+        )
         self.crash_loops = CrashLoopBackOff(
-            observer.crashes, starts, self._execution.stop_unit, self.wake
+            observer.crashes, starts, self._interrupt_unit, self.wake
         )
         self.revival = Revival(files, observer, starts, self.is_settled, self.crash_loops.list_held)
         self.evictions = Evictions(
-            files, self._execution.stop_pod, observer.is_active, self._handle_eviction
+            *(files, self._interruptions, self._execution.stop_pod),
+            *(observer.is_active, self._handle_eviction),
         )
-        self._planner = Planner(files, observer, suspension, self.crash_loops, self.evictions)
+        self._planner = Planner(
+            *(files, observer, suspension),
+            *(self.crash_loops, self.evictions, self._interruptions),
+        )
         self.failures: dict[str, WorkloadError] = {}
         self.activities: dict[str, Code] = {}
         self.first_pass = asyncio.Event()
 
     def apply(self, desired: Desired) -> None:
         """Take a new desired state."""
-        before = self._desired or Desired()
-        self._desired = desired.follow(before, self._files.list_installed())
+        before, installed = self._desired or Desired(), self._files.list_installed()
+        self._desired = desired.follow(before, installed)
         self._wipe.cancel()
         for name in {*before.names, *desired.names}:
             if before.pods.get(name) != desired.pods.get(name):
                 self.failures.pop(name, None)
                 self._observer.forget(name)
                 self.crash_loops.cancel(name)
-                self.evictions.forget(name)
+                known = installed[name].digest if name in installed else before.digest_of(name)
+                if desired.digest_of(name) != known:
+                    self.evictions.forget(name)
                 self._delays.pop(name, None)
                 self._change_event(name).set()
         self.failures.update(desired.broken)
@@ -102,30 +111,9 @@ class Reconciler:
 
     def suspend(self, *, stopped: bool) -> None:
         """Stop every pod and keep its files, until this is called again to start them."""
-        self._stopped = stopped
-        self._change_suspension()
+        self._switch.turn(stopped=stopped)
 
-    def _change_suspension(self) -> None:
-        """Do what is wanted; try again while the disk cannot be written."""
-        before = self._suspension.active
-        if self._retry is not None:
-            self._retry.cancel()
-        try:
-            if self._stopped:
-                self._suspension.begin(self._list_running())
-            else:
-                self._suspension.end()
-        except OSError as error:
-            path = self._files.suspension_file
-            log.error("%s cannot be changed: %s [%s]", path, error, STATE_NOT_STORED)
-            loop = asyncio.get_running_loop()
-            self._retry = loop.call_later(DISK_RETRY, self._change_suspension)
-        if before == self._suspension.active:
-            return
-        if self._stopped:
-            log.warning("The device is quarantined: all pods stop [%s]", DEVICE_QUARANTINED)
-        else:
-            log.info("The device is released: its pods start again")
+    def _follow_suspension(self) -> None:
         self._delays.clear()
         for event in self._changed.values():
             event.set()
@@ -152,6 +140,10 @@ class Reconciler:
     def failure_of(self, name: str) -> WorkloadError | None:
         """Return why a workload does not run as desired, None when it does."""
         return self.failures.get(name) or self.evictions.failures.get(name)
+
+    async def _interrupt_unit(self, name: str) -> None:
+        self._interruptions.note(name)
+        await self._execution.stop_unit(name)
 
     def _handle_eviction(self) -> None:
         self.wake()
@@ -193,12 +185,14 @@ class Reconciler:
 
         Raises WipeError with what must be gone and is not.
         """
-        self._desired, self._stopped, self._suspension.active = None, False, False
+        self._desired = None
+        self._switch.drop()
         self.crash_loops.cancel()
         self.evictions.cancel()
         await self._cancel_all()
         self.failures.clear()
         self._delays.clear()
+        self._interruptions.clear_all()
         await self._wipe.run()
         self.activities.clear()
         self._observer.watch_units({})
@@ -274,6 +268,7 @@ class Reconciler:
                 if self._suspension.active:
                     delay.prolong(failed_start=False)
                 elif pod is None:
+                    self._interruptions.clear(name)
                     await self._observer.refresh()  # another one of this name has not failed yet
                     break
             except WorkloadError as error:
@@ -296,6 +291,8 @@ class Reconciler:
         """Forget the failed starts of a pod that runs after all, by systemd's own restart."""
         if self._observer.unit_state(name).active == "active":
             self._delays.pop(name, None)
+            if name not in self._planner.resting:
+                self._interruptions.clear(name)
             if isinstance(self.failures.get(name), StartError):
                 del self.failures[name]
                 self._on_change()
@@ -310,7 +307,7 @@ class Reconciler:
             else:
                 await work
             if isinstance(step, StartPod) and not changed.is_set():
-                self._planner.note_started(step.name)
+                self._interruptions.clear(step.name)
 
     def _set_activity(self, name: str, activity: Code) -> None:
         if self.activities.get(name) != activity:

@@ -1,8 +1,8 @@
 """Whether all pods are stopped because the device is quarantined, kept across restarts.
 
 A file says so. Each unit has a condition on it (`units`), so that systemd starts no pod at boot
-before the worker runs. It names the pods that ran, for one that is not to be started again once it
-has finished is to be started again if it was interrupted (docs/reference/device.md#quarantine).
+before the worker runs. It names the pods that ran: they are interrupted, and start again afterwards
+(`interruptions`; docs/reference/device.md#quarantine).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Suspension:
     """The state in memory and on disk; the one in memory counts while the disk cannot be used."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self.active = path.exists()
         self.interrupted = set(_read_names(path))
 
@@ -31,12 +31,12 @@ class Suspension:
         if not self.active:
             self.interrupted = set(running)
         self.active = True
-        if not self._path.exists():
-            write_atomically(self._path, encode(sorted(self.interrupted)), MODE)
+        if not self.path.exists():
+            write_atomically(self.path, encode(sorted(self.interrupted)), MODE)
 
     def end(self) -> None:
         """Start pods again; raises OSError, and changes nothing, while that is not possible."""
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
         self.active = False
 
 

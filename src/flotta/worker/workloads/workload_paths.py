@@ -64,9 +64,9 @@ class WorkloadPaths:
         return self.directory / "volumes"
 
     @property
-    def eviction_mark(self) -> Path:
-        """An empty file while the pod is stopped for what it took, and is to start again."""
-        return self.directory / "evicted"
+    def interruption(self) -> Path:
+        """Why the worker has stopped the pod before it had finished, while it has."""
+        return self.directory / "interrupted.json"
 
     @property
     def mounts(self) -> Path:
