@@ -279,7 +279,7 @@ class WantedWorkload:
             for entry in status_of(device).get("workloads") or []
             if entry["name"] == self.name and not is_running(entry)
         ]
-        return [sentence for _, sentence in sorted(found)[:REASONS]]
+        return [sentence for runs_so_far, sentence in sorted(found)[:REASONS]]
 
     async def find_running(self) -> EdgeWorkload | None:
         """Return the workload if it runs on every selected device that is online."""
