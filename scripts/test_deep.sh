@@ -48,6 +48,7 @@ sites() {
   has_run "environment"
   if wanted site; then
     part "site" make site
+    tests "repetition on local hosts" tests/collection -m deep --timeout=1800
     tests "repetition end to end" tests/e2e -m deep --timeout=7200
     clean clean-site .site flotta-site
   fi

@@ -78,6 +78,7 @@ def other_container(*options: str) -> str:
     return podman("create", "--name", CONTAINER, *options, image, "true")
 
 
+@pytest.mark.deep
 def test_containers_of_a_site_that_is_gone_make_room(folder: Path) -> None:
     old = other_site(folder / "deleted")
     result = playbook("local_hosts", folder)
@@ -89,6 +90,7 @@ def test_containers_of_a_site_that_is_gone_make_room(folder: Path) -> None:
     assert not podman("ps", "--all", "--quiet", f"--filter=name={CONTAINER}")
 
 
+@pytest.mark.deep
 def test_a_run_that_broke_off_before_the_key_was_in_is_finished_by_the_next(folder: Path) -> None:
     assert playbook("local_hosts", folder).returncode == 0
     (noted,) = (folder / "site/hosts").glob("*.known_hosts")
