@@ -186,3 +186,43 @@ def test_usage_counts_each_file_once_and_follows_nothing(tmp_path: Path) -> None
     assert exceeds(inside, 32 * KIB)
     assert not exceeds(inside, 128 * KIB)
     assert not exceeds(tmp_path / "missing", 0)
+
+
+def test_usage_takes_no_more_memory_for_more_directories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the walk has still to do is what is open: one directory of each level."""
+    for number in range(300):
+        (tmp_path / f"d{number}/deep/er").mkdir(parents=True)
+    opened, most = [0], [0]
+    scandir, close = os.scandir, os.close
+
+    def count(*_: object, by: int) -> None:
+        opened[0] += by
+        most[0] = max(most[0], opened[0])
+
+    monkeypatch.setattr(os, "scandir", lambda path: (count(by=1), scandir(path))[1])
+    monkeypatch.setattr(os, "close", lambda descriptor: (count(by=-1), close(descriptor))[1])
+    assert not exceeds(tmp_path, 1 << 30)
+    assert most[0] <= 4
+
+
+def test_a_walk_through_what_takes_no_blocks_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """File systems such as XFS and btrfs keep small directories where no block is counted."""
+    for number in range(100):
+        (tmp_path / f"{number}").touch()
+    (tmp_path / "link").symlink_to("0")
+    assert exceeds(tmp_path, 100 * 512)
+    assert not exceeds(tmp_path, 101 * 512)
+
+
+def test_usage_enters_no_more_levels_than_it_may_open(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    deep = tmp_path / "/".join("d" * 150)
+    deep.mkdir(parents=True)
+    (deep / "large").write_bytes(bytes(8 << 20))
+    assert not exceeds(tmp_path, 4 << 20)
+    assert exceeds(tmp_path, 16 * KIB)
+    assert len(os.listdir("/proc/self/fd")) == before

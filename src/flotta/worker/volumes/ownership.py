@@ -10,17 +10,15 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from flotta.worker.volumes.safe_paths import name_of
+from flotta.worker.volumes.tree_walk import TreeWalk
 
-LEVELS = 128  # directories that are open at once; what lies deeper keeps its group
 FILE_MODE = 0o660
 DIRECTORY_MODE = stat.S_ISGID | 0o770
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 ENTRY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -35,10 +33,14 @@ def give_to_group(path: Path, group: int, *, on_mismatch: bool) -> int:
         found = os.fstat(root)
         if on_mismatch and _fits(found, group):
             return 0
-        walk = _Walk(group, found.st_dev)
-        walk.go_through(root)
-        walk.change(root, found)
-        return walk.changed
+        gift = _Gift(group, found.st_dev)
+        with closing(TreeWalk(root)) as walk:
+            for directory, entry in walk:
+                with suppress(FileNotFoundError, NotADirectoryError):  # it is gone
+                    if gift.visit(directory, entry.name):
+                        walk.enter(directory, entry.name)
+        gift.change(root, found)
+        return gift.changed
     finally:
         os.close(root)
 
@@ -52,56 +54,20 @@ def _mode_of(found: os.stat_result) -> int:
     return DIRECTORY_MODE if stat.S_ISDIR(found.st_mode) else FILE_MODE
 
 
-class _Level(NamedTuple):
-    """An open directory and what is left of its entries."""
-
-    directory: int
-    entries: Iterator[os.DirEntry[str]]
-
-    @classmethod
-    def of(cls, directory: int) -> _Level:
-        return cls(directory, os.scandir(directory))
-
-    def close(self) -> None:
-        os.close(self.directory)
-
-
 @dataclass
-class _Walk:
+class _Gift:
     group: int
     device: int
     changed: int = 0
-    _open: list[_Level] = field(default_factory=list)
 
-    def go_through(self, root: int) -> None:
-        """Change everything below an open directory, without recursion."""
-        self._open.append(_Level.of(os.dup(root)))
-        try:
-            while self._open:
-                level = self._open[-1]
-                entry = next(level.entries, None)
-                if entry is None:
-                    self._open.pop().close()
-                else:
-                    self._visit(level.directory, entry.name)
-        finally:
-            for level in self._open:
-                level.close()
-
-    def _visit(self, directory: int, name: str) -> None:
-        """Change an entry and, if it is a directory, go on inside; one that is gone is skipped."""
-        try:
-            with _opened(name, ENTRY, directory) as entry:
-                found = os.fstat(entry)
-                if found.st_dev != self.device or stat.S_ISLNK(found.st_mode):
-                    return
-                self.change(entry, found)
-                if not stat.S_ISDIR(found.st_mode) or len(self._open) >= LEVELS:
-                    return
-            inner = os.open(name, DIRECTORY, dir_fd=directory)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        self._open.append(_Level.of(inner))
+    def visit(self, directory: int, name: str) -> bool:
+        """Change an entry; tell whether it is a directory to go through."""
+        with _opened(name, ENTRY, directory) as entry:
+            found = os.fstat(entry)
+            if found.st_dev != self.device or stat.S_ISLNK(found.st_mode):
+                return False
+            self.change(entry, found)
+            return stat.S_ISDIR(found.st_mode)
 
     def change(self, entry: int, found: os.stat_result) -> None:
         """Give what is open to the group; what has it already is not touched."""
