@@ -21,22 +21,32 @@ def list_mount_points(path: Path = MOUNT_INFO) -> list[str]:
 
 
 def list_configured(path: Path = FSTAB) -> list[str]:
-    """Return the mount points in fstab(5) that are mounted at boot; none where it is unreadable."""
+    """Return the mount points in fstab(5) that are mounted at boot; none where it is unreadable.
+
+    Symbolic links are resolved, as mount(8) does: the kernel lists where they lead.
+    """
     try:
         entries = [fields for fields in _read_fields(path) if len(fields) > 3]
     except OSError:
         return []
     return [
-        os.path.normpath(_unescape(fields[1]))
+        os.path.realpath(_unescape(fields[1]))
         for fields in entries
         if fields[1].startswith("/") and "noauto" not in fields[3].split(",")
     ]
 
 
 def find_needed(mounts: Iterable[str], directory: str) -> list[str]:
-    """Return those of the mount points that a directory or something below it is on, sorted."""
+    """Return those of the mount points that a directory or something below it is on, sorted.
+
+    The directory may be reached by symbolic links, which are on file systems too; a mount point
+    never is.
+    """
+    places = directory, os.path.realpath(directory)
     return sorted(
-        path for path in mounts if is_within(path, directory) or is_within(directory, path)
+        path
+        for path in mounts
+        if any(is_within(path, place) or is_within(place, path) for place in places)
     )
 
 

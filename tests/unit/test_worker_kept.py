@@ -253,6 +253,54 @@ def test_only_file_systems_that_exports_are_on_are_remembered(tmp_path: Path) ->
     assert known.known == ("/var/local", str(volumes / "web/data"))
 
 
+@pytest.mark.parametrize("link", ["device", "device/volumes", "device/volumes/web"])
+def test_file_systems_that_symbolic_links_lead_to_are_remembered(tmp_path: Path, link: str) -> None:
+    tmp_path = tmp_path.resolve()
+    state, disk = tmp_path / "state", tmp_path / "disk"
+    state.mkdir()
+    (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / link).symlink_to(disk / "flotta")
+    volumes = tmp_path / "device/volumes"
+    mounted = [str(disk), str(tmp_path / "elsewhere")]
+    known = KnownMounts(volumes, state, lambda: mounted, list)
+    known.learn()
+    assert known.known == (str(disk),)
+
+    mounted.clear()  # and what is on it is not there
+    late = KnownMounts(volumes, state, lambda: mounted, list)
+    files = WorkloadFiles(state / "workloads", volumes, tmp_path / "units", known_mounts=late)
+    assert f"{disk} is not mounted" in late.describe_absent("web")
+    pod = make_pod(files, mounts=late.known)
+    assert pod.mounts == (str(disk),)
+    with pytest.raises(OSError, match="is not mounted"):
+        files.write_pod(pod)
+
+    mounted.append(str(disk))
+    (disk / "flotta").mkdir(parents=True)
+    files.write_pod(pod)
+    (drop_in,) = files.units_dir.glob("podman-kube@*/50-flotta.conf")
+    where = (volumes / "web").resolve()
+    assert f"RequiresMountsFor={where}\n" in drop_in.read_text()
+    assert f"RequiresMountsFor={disk}\n" in drop_in.read_text()
+
+
+def test_the_file_system_of_a_symbolic_link_is_remembered_too(tmp_path: Path) -> None:
+    tmp_path = tmp_path.resolve()
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local/device").symlink_to(tmp_path / "disk")
+    mounted = [str(tmp_path / "disk"), str(tmp_path / "local")]
+    known = KnownMounts(tmp_path / "local/device/volumes", tmp_path / "s", lambda: mounted, list)
+    known.learn()
+    assert known.known == (str(tmp_path / "disk"), str(tmp_path / "local"))
+
+
+def test_fstab_may_name_mount_points_by_symbolic_links(tmp_path: Path) -> None:
+    fstab = tmp_path / "fstab"
+    (tmp_path / "link").symlink_to("disk")
+    fstab.write_text(f"/dev/sda1 {tmp_path}/link ext4 defaults 0 2\n")
+    assert list_configured(fstab) == [str(tmp_path.resolve() / "disk")]
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [

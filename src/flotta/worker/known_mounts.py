@@ -2,12 +2,16 @@
 
 A disk that is mounted late at boot, or is broken, leaves an empty directory. Without this, that
 looks as if every file had been removed (docs/reference/device.md#file-systems-of-their-own).
+
+Mount points are where the kernel says. The directories may be reached by symbolic links, which are
+resolved at each look: what they lead to may be mounted later than they.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -58,8 +62,12 @@ class KnownMounts:
     def learn(self) -> None:
         """Remember what is mounted now or configured in fstab; an error of the disk is logged."""
         if self._directory:
-            found = filter(self._concerns_exports, [*self._list_mounted(), *self._configured()])
-            self._known = self._known.union(found)
+            places = self._find_places()
+            self._known = self._known.union(
+                path
+                for path in (*self._list_mounted(), *self._configured())
+                if self._is_needed(path, places)
+            )
             self._learned = time.monotonic()
             self._store()
 
@@ -107,12 +115,27 @@ class KnownMounts:
             self.path.unlink(missing_ok=True)
 
     def _export_of(self, workload: str) -> str:
-        return f"{self._directory}/{workload}"
+        return os.path.realpath(f"{self._directory}/{workload}")
 
-    def _concerns_exports(self, path: str) -> bool:
-        if is_within(path, self._directory):
-            return not any(is_within(path, export) for export in self._leaving)
-        return is_within(self._directory, path) and not is_within(self._state_dir, path)
+    def _find_places(self) -> list[str]:
+        """Return where the export directories are, and the path that leads there."""
+        places = [self._directory, os.path.realpath(self._directory)]
+        with contextlib.suppress(OSError), os.scandir(self._directory) as entries:
+            places += (os.path.realpath(entry) for entry in entries if entry.is_symlink())
+        return places
+
+    def _is_needed(self, path: str, places: Iterable[str]) -> bool:
+        """Tell whether export directories are on a mount point; those above the state always are.
+
+        Without the file system of the state, there is no worker.
+        """
+        if any(is_within(path, export) for export in self._leaving):
+            return False
+        state = os.path.realpath(self._state_dir)
+        return any(
+            is_within(path, place) or (is_within(place, path) and not is_within(state, path))
+            for place in places
+        )
 
     def _list_mounted(self) -> Iterable[str]:
         try:

@@ -39,7 +39,7 @@ class TreeWalk:
         self._levels = [_Level(os.dup(root))]
 
     def __iter__(self) -> Iterator[tuple[int, os.DirEntry[str]]]:
-        """Raises OSError for a directory that cannot be read."""
+        """Go through the tree; raises OSError for a directory that cannot be read."""
         while self._levels:
             level = self._levels[-1]
             entry = next(level.entries, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,7 +32,9 @@ def render_preparation(
     directory below the mount. systemd waits for those that it mounts itself; the others are looked
     for at each start, and a start that fails is repeated.
     """
-    mounted = (str(paths.export), str(paths.directory), *mounts)
+    # systemd compares paths as text, so it needs those that symbolic links lead to as well.
+    directories = [str(paths.export), str(paths.directory)]
+    mounted = dict.fromkeys([*directories, *map(os.path.realpath, directories), *mounts])
     return Preparation(
         first=(
             *(_check_mount(path) for path in mounts),
@@ -44,7 +47,7 @@ def render_preparation(
         late=(render_command("flotta.worker.volumes", "late", str(paths.plan)),)
         if plan.is_late
         else (),
-        paths=mounted,
+        paths=tuple(mounted),
     )
 
 
