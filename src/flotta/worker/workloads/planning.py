@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from flotta.worker.podman import Container
 from flotta.worker.workloads.crash_back_off import CrashLoopBackOff
@@ -12,10 +12,13 @@ from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.interruptions import Interruptions
 from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.probe_ends import was_ended
+from flotta.worker.workloads.reloads import Reloads
 from flotta.worker.workloads.retry import RetryDelay
 from flotta.worker.workloads.steps import (
     Current,
+    StartPod,
     Step,
+    WriteFiles,
     plan_kept,
     plan_removal,
     plan_steps,
@@ -36,6 +39,7 @@ class Planner:
     crash_loops: CrashLoopBackOff
     evictions: Evictions
     interruptions: Interruptions
+    reloads: Reloads = field(default_factory=Reloads)
 
     def plan(self, name: str, wanted: Desired, delay: RetryDelay) -> tuple[Step, ...]:
         """Return the steps towards what is desired."""
@@ -64,6 +68,14 @@ class Planner:
             return ()
         return self._plan_kept(name, wanted, current)
 
+    def note_done(self, step: Step) -> None:
+        """Note that a step was carried out: what runs again is interrupted no more."""
+        match step:
+            case WriteFiles(pod, outdated=True):
+                self.reloads.note(pod.name)
+            case StartPod(name):
+                self.interruptions.clear(name)
+
     def _plan_kept(self, name: str, wanted: Desired, current: Current) -> tuple[Step, ...]:
         known = current.record.data if current.record else None
         return plan_kept(
@@ -76,7 +88,8 @@ class Planner:
 
     def _read_current(self, name: str) -> Current:
         record = self.files.list_installed().get(name)
-        return replace(self.observer.read_current(name), record=record)
+        seen = self.observer.read_current(name)
+        return replace(seen, unit=self.reloads.judge(name, seen.unit), record=record)
 
     @property
     def resting(self) -> set[str]:

@@ -306,8 +306,8 @@ class Reconciler:
                 await run_unless_changed(changed, work)
             else:
                 await work
-            if isinstance(step, StartPod) and not changed.is_set():
-                self._interruptions.clear(step.name)
+            if not changed.is_set():
+                self._planner.note_done(step)
 
     def _set_activity(self, name: str, activity: Code) -> None:
         if self.activities.get(name) != activity:
