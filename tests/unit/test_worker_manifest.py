@@ -364,9 +364,10 @@ async def test_no_name_becomes_an_option_of_a_program(tmp_path: Path) -> None:
         await systemd.read_unit_states(["-unit"])
         await systemd.restart("-unit")
         await systemd.stop("-unit")
+        await systemd.kill_control("-unit")
     lines = arguments.read_text().splitlines()
     named = [line for line in lines if not line.startswith("info ")]
-    assert len(named) == 8
+    assert len(named) == 9
     assert all(re.search(r" -- -(image|pod|unit)( |$)", line) for line in named)
 
 

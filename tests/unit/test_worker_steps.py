@@ -136,7 +136,7 @@ def test_removal_stops_then_uploads_then_deletes() -> None:
 
 @pytest.mark.parametrize("unit", [RUNNING, RESTARTING, STARTING])
 def test_a_suspension_stops_what_runs_or_will(unit: UnitState) -> None:
-    assert plan_suspension("web", current(pod(), unit)) == (StopPod("web"),)
+    assert plan_suspension("web", current(pod(), unit)) == (StopPod("web", soon=True),)
 
 
 def test_a_suspension_removes_nothing() -> None:

@@ -16,6 +16,7 @@ from flotta.worker.processes import NOT_FOUND, ProcessResult, run
 WORKLOAD_LABEL = "project-flotta.io/workload"
 DIGEST_LABEL = "project-flotta.io/digest"
 COMMAND_TIMEOUT = 120.0  # seconds for a command without a download
+HAS_PROCESSES = ("running", "stopping", "paused")  # states of containers
 ItemT = TypeVar("ItemT")
 
 
@@ -178,13 +179,25 @@ async def read_image_user(image: str) -> str:
     return (await run(*argv, timeout=COMMAND_TIMEOUT)).out.decode(errors="replace").strip()
 
 
+async def kill_containers(workload: str) -> bool:
+    """Kill the containers of a workload, also those that podman is stopping; return whether it did.
+
+    The pod is not named: podman keeps it locked while it waits for its containers.
+    """
+    found = await list_containers() or ()
+    ids = [one.id for one in found if one.workload == workload and one.state in HAS_PROCESSES]
+    return not ids or (await run("podman", "kill", "--", *ids, timeout=COMMAND_TIMEOUT)).ok
+
+
 async def remove_pod(name: str) -> bool:
     """Remove a pod and its containers by force; return whether there is none any more.
 
-    The pods that its unit makes before it go too.
+    The pods that its unit makes before it go too. Nothing gets time to end: the unit gave it.
     """
     if placeholder := make_placeholder(name):
         await run(*placeholder, timeout=COMMAND_TIMEOUT)
     names = (name, init_pod_of(name), address_pod_of(name))
-    done = await run("podman", "pod", "rm", "-f", "-i", "--", *names, timeout=COMMAND_TIMEOUT)
+    done = await run(
+        "podman", "pod", "rm", "-f", "-i", "-t", "0", "--", *names, timeout=COMMAND_TIMEOUT
+    )
     return done.ok or done.status == NOT_FOUND  # where podman is not installed, no pod runs

@@ -98,3 +98,13 @@ async def stop_later(unit: str) -> bool:
     """Ask systemd to stop a unit, without waiting; return whether it will."""
     argv = ("systemctl", "stop", "--no-block", "--", unit)
     return (await run(*argv, timeout=COMMAND_TIMEOUT)).ok
+
+
+async def kill_control(unit: str) -> bool:
+    """Kill what a unit runs in order to start or stop, such as a hook; return whether it did.
+
+    Its main process runs on.
+    """
+    # The option has another name since systemd 252, which still takes this one.
+    argv = ("systemctl", "kill", "--kill-who=control", "--signal=SIGKILL", "--", unit)
+    return (await run(*argv, timeout=COMMAND_TIMEOUT)).ok

@@ -39,6 +39,7 @@ from flotta.worker.workloads.steps import (
     StopPod,
     WriteFiles,
 )
+from flotta.worker.workloads.stops import stop_soon
 from flotta.worker.workloads.wiping import log_leftovers, removal_error
 
 log = logging.getLogger(__name__)
@@ -91,8 +92,8 @@ class StepExecution:
                 await asyncio.to_thread(self._files.write_data, name, data)
             case StartPod(name):
                 await self._start_pod(name)
-            case StopPod(name):
-                await self.stop_pod(name)
+            case StopPod(name, soon):
+                await self.stop_pod(name, soon=soon)
             case FlushData(name):
                 await self._flush_data(name)
             case RemoveFiles(name):
@@ -178,14 +179,18 @@ class StepExecution:
         finally:
             work.cancel()
 
-    async def stop_pod(self, name: str) -> None:
+    async def stop_pod(self, name: str, *, soon: bool = False) -> None:
         """Stop the unit of a workload and remove the rest of its pod.
 
-        Raises WorkloadError when podman does not remove it: what a pod still uses must stay.
+        It may take the pod's whole grace period, unless `soon`. Raises WorkloadError when podman
+        does not remove it: what a pod still uses must stay.
         """
         self._set_activity(name, STOPPING)
         async with self._ignoring_exits(name):
-            await systemd.stop(self._files.unit_of(name))
+            if soon:
+                await stop_soon(name, self._files.unit_of(name))
+            else:
+                await systemd.stop(self._files.unit_of(name))
             removed = await podman.remove_pod(name)
         if not removed:
             raise WorkloadError(

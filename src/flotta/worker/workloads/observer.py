@@ -31,7 +31,6 @@ STARTING_LOOK = 1.0  # seconds between looks while a unit starts
 INITIALISING_LOOK = 30.0  # seconds between looks while init containers run, for hours perhaps
 CALM_LOOKS = 3  # hints in a row that are followed up at once
 BLIND_LOOK = 15.0  # seconds between looks where inotify is not available
-RUNNING = ("running", "stopping", "paused")  # states of containers that have processes
 FULL_CHECK = 300.0  # seconds without a hint until everything is examined: one can be missed
 
 
@@ -137,7 +136,8 @@ class Observer:
             unit=self.unit_state(workload),
             pod_digest=self.digest_of(workload),
             has_running=any(
-                container.state in RUNNING for container in self.containers_of(workload)
+                container.state in podman.HAS_PROCESSES
+                for container in self.containers_of(workload)
             ),
         )
 

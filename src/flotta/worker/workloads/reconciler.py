@@ -27,7 +27,7 @@ from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.planning import Planner
 from flotta.worker.workloads.retry import RetryDelay, run_unless_changed, sleep_unless_changed
 from flotta.worker.workloads.revival import Revival
-from flotta.worker.workloads.steps import FetchImages, StartPod, Step, plan_suspension
+from flotta.worker.workloads.steps import Step, may_take_long, plan_suspension
 from flotta.worker.workloads.suspension import Suspension
 from flotta.worker.workloads.suspension_switch import SuspensionSwitch
 from flotta.worker.workloads.wiping import RemoveStored, WorkloadWipe, remove_nothing
@@ -267,7 +267,7 @@ class Reconciler:
                 self._forget_failure(name)
                 if self._suspension.active:
                     delay.prolong(failed_start=False)
-                elif pod is None:
+                elif pod is None and not changed.is_set():
                     self._interruptions.clear(name)
                     await self._observer.refresh()  # another one of this name has not failed yet
                     break
@@ -302,7 +302,7 @@ class Reconciler:
             if changed.is_set():
                 return
             work = asyncio.create_task(self._execution.execute_step(step))
-            if isinstance(step, FetchImages) or (isinstance(step, StartPod) and step.is_long):
+            if may_take_long(step):
                 await run_unless_changed(changed, work)
             else:
                 await work

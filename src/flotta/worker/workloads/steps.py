@@ -48,9 +48,13 @@ class StartPod:
 
 @dataclass(frozen=True)
 class StopPod:
-    """Stops the pod's unit and removes the pod if it remains."""
+    """Stops the pod's unit and removes the pod if it remains.
+
+    `soon` is whether that may not take the pod's whole grace period.
+    """
 
     name: str
+    soon: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,11 @@ class RemoveFiles:
 
 
 Step = FetchImages | WriteFiles | NoteData | StartPod | StopPod | FlushData | RemoveFiles
+
+
+def may_take_long(step: Step) -> bool:
+    """Tell whether a change must not wait for the end of a step."""
+    return isinstance(step, FetchImages | StopPod) or (isinstance(step, StartPod) and step.is_long)
 
 
 @dataclass(frozen=True)
@@ -164,7 +173,7 @@ def plan_removal(
 def plan_suspension(name: str, current: Current) -> tuple[Step, ...]:
     """Return the steps that stop a pod and leave its files, none for one that does not run."""
     runs = current.settled or current.unit.changing or current.has_running
-    return (StopPod(name),) if runs else ()
+    return (StopPod(name, soon=True),) if runs else ()
 
 
 def _note_data(name: str, data: DataConfiguration | None, current: Current) -> tuple[NoteData, ...]:

@@ -2,6 +2,7 @@
 
 1. Everything is tried for every workload; one that cannot be removed stops none of the others.
 2. What must be gone before the removal is confirmed: the pods, and the files that hold Secrets.
+   A pod does not have its whole grace period for that, which may be a day (`stops`).
 3. What else is left, such as an immutable file of a pod, or a volume that a foreign container uses,
    is named in the log and tried again later: it must not keep the device in its fleet.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
 
 from flotta.backoff import Backoff
 from flotta.limited_log import LimitedLog
@@ -32,6 +34,13 @@ SHOWN = 3  # leftovers that a message names
 RemoveStored = Callable[[], Awaitable[list[RemovalFailure]]]
 
 
+class Stop(Protocol):
+    """Stops the pod of one workload, `soon` without waiting for its whole grace period."""
+
+    async def __call__(self, name: str, *, soon: bool) -> None:
+        """Raise WorkloadError when podman does not remove it."""
+
+
 async def remove_nothing() -> list[RemovalFailure]:
     """Leave nothing behind where podman stores nothing for the device."""
     return []
@@ -46,7 +55,7 @@ class WorkloadWipe:
     def __init__(
         self,
         files: WorkloadFiles,
-        stop_pod: Callable[[str], Awaitable[None]],
+        stop_pod: Stop,
         remove_stored: RemoveStored = remove_nothing,
     ) -> None:
         self._files = files
@@ -112,7 +121,7 @@ class WorkloadWipe:
 
     async def _try_to_stop(self, name: str) -> None:
         try:
-            await self._stop_pod(name)
+            await self._stop_pod(name, soon=True)
         except WorkloadError as error:
             log.warning("Workload %s: %s [%s]", name, error.message, error.reason)
         except Exception:  # one of many: the others must be stopped as well
