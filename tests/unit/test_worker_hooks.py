@@ -47,7 +47,8 @@ class Agent:
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Put a podman first in the path that logs its arguments; `/bad` fails in a container.
 
-    The systemd-run beside it runs a program only as a unit that ends in time.
+    The systemd-run beside it runs a program only as a unit that ends in time, and notes what
+    systemd would log.
     """
     log = tmp_path / "calls"
     log.touch()
@@ -61,7 +62,9 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     launcher = program.with_name("systemd-run")
     launcher.write_text(
         '#!/bin/sh\ncase "$*" in *RuntimeMaxSec=*) ;; *) exit 1;; esac\n'
-        'while [ "$1" != -- ]; do shift; done\nshift\nOUTSIDE=yes exec "$@"\n'
+        'logged="$*"\nwhile [ "$1" != -- ]; do\n'
+        f'  case "$1" in --description=*) logged="${{1#*=}}";; esac\n  shift\ndone\nshift\n'
+        f'echo "$logged" >> {log}.units\nOUTSIDE=yes exec "$@"\n'
     )
     launcher.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
@@ -89,6 +92,7 @@ async def test_a_container_that_podman_started_again_gets_its_hook_once(
     # Python 3.11 waits without end for a program of which the end of the loop cancels the start.
     await eventually(lambda: calls.read_text() and not hooks._tasks)
     assert calls.read_text() == "exec -- web-main touch /x outside\n"
+    assert calls.with_name("calls.units").read_text() == "postStart of web/main\n"
 
 
 async def test_a_hook_that_fails_then_is_an_event(tmp_path: Path, calls: Path) -> None:
@@ -109,6 +113,7 @@ async def test_a_container_that_a_probe_ends_gets_its_hook_before(
     left = await hooks.prepare_end(ContainerRun("web", "main", "1", 10, 1), 30.0)
     assert 2 <= left <= 30
     assert calls.read_text() == "exec -- web-main touch /x outside\n"
+    assert calls.with_name("calls.units").read_text() == "preStop of web/main\n"
     assert await hooks.prepare_end(ContainerRun("web", "other", "1", 10, 1), 30.0) == 30.0
     assert await hooks.prepare_end(ContainerRun("gone", "main", "1", 10, 1), 30.0) == 30.0
 

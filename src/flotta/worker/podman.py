@@ -158,8 +158,10 @@ async def start_container(container_id: str) -> bool:
     restrictions, also whenever podman starts it again. Without INVOCATION_ID, podman gives its
     monitor a control group of its own, so that it does not end with this unit.
     """
-    unit = ("systemd-run", "--wait", "--quiet", "--collect", "--", "env", "-u", "INVOCATION_ID")
-    argv = (*unit, "podman", "start", "--", container_id)
+    unit = ("systemd-run", "--wait", "--quiet", "--collect")
+    description = f"--description=Start of container {container_id}"
+    program = ("env", "-u", "INVOCATION_ID")
+    argv = (*unit, description, "--", *program, "podman", "start", "--", container_id)
     return (await run(*argv, timeout=COMMAND_TIMEOUT)).ok
 
 

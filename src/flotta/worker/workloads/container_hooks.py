@@ -29,6 +29,15 @@ log = logging.getLogger(__name__)
 LAUNCHER = ("systemd-run", "--wait", "--pipe", "--quiet", "--collect")
 
 
+def _launch(description: str, seconds: float) -> tuple[str, ...]:
+    """Return what runs a program as a unit that ends in time.
+
+    systemd logs the description. Without one it is the command line, which may contain secrets.
+    """
+    words = f"--description={description}", f"--property=RuntimeMaxSec={seconds}"
+    return (*LAUNCHER, *words, "--")
+
+
 @dataclass
 class ContainerHooks:
     """Follows the containers that run, and runs their hooks."""
@@ -80,8 +89,8 @@ class ContainerHooks:
         self, plan: ProcessPlan, kind: Kind, container: str, seconds: float
     ) -> list[str]:
         try:
-            limit = f"--property=RuntimeMaxSec={seconds}"
-            return await run_hooks(plan, kind, seconds, (container,), (*LAUNCHER, limit, "--"))
+            launcher = _launch(f"{kind} of {plan.workload}/{container}", seconds)
+            return await run_hooks(plan, kind, seconds, (container,), launcher)
         except Exception:  # a bug of one hook must not end what waits for it
             log.exception("A hook of workload %s failed [%s]", plan.workload, INTERNAL_ERROR)
             return []
