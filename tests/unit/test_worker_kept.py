@@ -27,6 +27,7 @@ from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod, build_pod
 from flotta.worker.workloads.pod_facts import DeviceFacts
 from flotta.worker.workloads.records import FORMAT, WorkloadRecord
+from flotta.worker.workloads.stale_files import remove_stale_parts
 from flotta.worker.workloads.steps import (
     Current,
     FetchImages,
@@ -364,6 +365,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_change_loses_nothing(
     assert found.is_kept
     assert [path for path in list_contents(paths.directory) if "/." in f"/{path}"] == []
     files.write_pod(new)
+    remove_stale_parts(new, paths)
     changed = list_contents(files.units_dir), list_contents(paths.directory)
     assert (paths.export / "state.db").read_text() == "data"
     assert files.remove_workload("web", with_kept=True).all == []

@@ -28,6 +28,7 @@ from flotta.worker.workloads.export_owner import find_user_ids
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod
 from flotta.worker.workloads.non_root import check_user
+from flotta.worker.workloads.stale_files import remove_stale_parts
 from flotta.worker.workloads.state import classify_start_failure
 from flotta.worker.workloads.steps import (
     FetchImages,
@@ -76,6 +77,7 @@ class StepExecution:
         self._pull = pull
         self._slots = asyncio.Semaphore(MAX_PARALLEL)
         self._reloading = asyncio.Lock()
+        self._tidy: set[str] = set()  # workloads of which nothing is left that is not in use
 
     async def execute_step(self, step: Step) -> None:
         """Carry out one step.
@@ -128,6 +130,7 @@ class StepExecution:
                     raise WorkloadError(error.reason, message) from error
 
     async def _write_files(self, pod: Pod, *, outdated: bool) -> None:
+        self._tidy.discard(pod.name)
         uids = await find_user_ids(pod.volumes.users)
         if await asyncio.to_thread(self._files.write_pod, pod, uids) or outdated:
             await self._reload_systemd()
@@ -163,7 +166,16 @@ class StepExecution:
             message = explain_run(await journal.read_last_run(unit), name) or NO_CAUSE
             raise StartError(classify_start_failure(message), message)
         log.info("Workload %s is started", name)
-        await asyncio.to_thread(self._files.remove_stale_volumes, name)
+
+    async def remove_stale_parts(self, pod: Pod | None, present: str) -> None:
+        """Remove what nothing uses any more once a pod has replaced another, also without us.
+
+        `present` is the digest of the pod that exists, `pod` the one that is desired.
+        """
+        if pod is None or pod.digest != present or pod.name in self._tidy:
+            return
+        await asyncio.to_thread(remove_stale_parts, pod, self._files.paths_of(pod.name))
+        self._tidy.add(pod.name)
 
     async def _restart_unit(self, unit: str) -> bool:
         """Start a unit; return whether it started. A start that takes long gives up its slot."""

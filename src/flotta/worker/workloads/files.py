@@ -24,8 +24,7 @@ from flotta.worker.errors import WorkloadError
 from flotta.worker.known_mounts import KnownMounts
 from flotta.worker.pod_unit import plan as process_plan
 from flotta.worker.volumes.mounts import remove_mounts
-from flotta.worker.volumes.plan import VolumePlan, encode_plan, read_plan
-from flotta.worker.volumes.stale import remove_stale
+from flotta.worker.volumes.plan import VolumePlan, encode_plan
 from flotta.worker.workloads.export_owner import open_to_users
 from flotta.worker.workloads.manifest import Pod, check_name, is_name
 from flotta.worker.workloads.pod_volumes import PodVolumes
@@ -105,6 +104,8 @@ class WorkloadFiles:
     def write_pod(self, pod: Pod, uids: Set[int] = frozenset()) -> bool:
         """Put everything of a pod in place; return whether systemd has to reload its units.
 
+        Files and volumes of the pod that runs stay (`stale_files`).
+
         `uids` are the users other than root who write to the export directory. Raises OSError; then
         everything is written again later, because the record with the digest is the last file.
         """
@@ -119,22 +120,7 @@ class WorkloadFiles:
         _write_process(pod, paths)
         changed = self._install_unit(pod, paths)
         write_record(paths.directory, _describe(pod))
-        self._remove_old_files(paths, pod)
         return changed
-
-    def remove_stale_volumes(self, name: str) -> None:
-        """Remove the volumes that a pod had before it was started with its present files.
-
-        What is left is removed with the workload.
-        """
-        paths = self.paths_of(name)
-        try:
-            plan = read_plan(paths.plan)
-        except FileNotFoundError:
-            plan = VolumePlan()
-        except (OSError, ValueError):
-            return
-        remove_stale(plan, paths.scratch, paths.mounts)
 
     def write_data(self, name: str, data: DataConfiguration | None) -> None:
         """Remember what becomes of the files of an installed workload; raises OSError."""
@@ -277,14 +263,6 @@ class WorkloadFiles:
 
     def _wants_link(self, unit: str) -> Path:
         return self.units_dir / "multi-user.target.wants" / unit
-
-    @staticmethod
-    def _remove_old_files(paths: WorkloadPaths, pod: Pod) -> None:
-        wanted = {folder.parts[1] for folder in pod.volumes.folders}
-        with contextlib.suppress(FileNotFoundError):
-            for folder in (paths.directory / "files").iterdir():
-                if folder.name not in wanted:
-                    remove_tree(folder)
 
 
 def _write_volume_files(volumes: PodVolumes, directory: Path) -> None:

@@ -257,6 +257,7 @@ class Reconciler:
             steps = self._planner.plan(name, wanted, delay)
             if not steps:
                 self._note_health(name)
+                await self._execution.remove_stale_parts(pod, self._observer.digest_of(name))
                 break
             if delay.seconds_left > 0:
                 await sleep_unless_changed(changed, delay.seconds_left)
