@@ -75,7 +75,9 @@ def install(tmp_path: Path, **lifecycle: Any) -> WorkloadFiles:
     files = WorkloadFiles(tmp_path / "w", tmp_path / "v", tmp_path / "u", tmp_path / "m")
     main = {"name": "main", "image": "x", "lifecycle": lifecycle}
     workload = Workload(name="web", specification=json.dumps({"containers": [main]}))
-    files.write_pod(build_pod(workload, [], DeviceFacts("d"), files.paths_of("web")))
+    paths = files.paths_of("web")
+    files.write_pod(build_pod(workload, [], DeviceFacts("d"), paths))
+    os.link(paths.process_plan, paths.started_plan)  # by the unit
     return files
 
 
@@ -116,6 +118,16 @@ async def test_a_container_that_a_probe_ends_gets_its_hook_before(
     assert calls.with_name("calls.units").read_text() == "preStop of web/main\n"
     assert await hooks.prepare_end(ContainerRun("web", "other", "1", 10, 1), 30.0) == 30.0
     assert await hooks.prepare_end(ContainerRun("gone", "main", "1", 10, 1), 30.0) == 30.0
+
+
+async def test_a_container_does_not_get_hooks_of_the_successor_of_its_pod(
+    tmp_path: Path, calls: Path
+) -> None:
+    files = install(tmp_path, preStop=COMMAND)
+    files.paths_of("web").started_plan.unlink()
+    hooks = ContainerHooks(files, Agent())
+    assert await hooks.prepare_end(ContainerRun("web", "main", "1", 10, 1), 30.0) == 30.0
+    assert calls.read_text() == ""
 
 
 async def test_hooks_that_fail_are_named_and_others_run(calls: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -158,7 +161,7 @@ def test_the_unit_prepares_before_it_plays_and_a_start_may_take_hours(tmp_path: 
     mount = {"name": "v", "mountPath": "/v", "subPath": "a"}
     main = {"name": "main", "image": "x", "volumeMounts": [mount]}
     text = drop_in(tmp_path, build(containers=[main], initContainers=[INIT], volumes=[volume]))
-    before = [line for line in text.splitlines() if line.startswith("ExecStartPre=")]
+    before = [line for line in text.splitlines() if line.startswith("ExecStartPre=/usr/bin/env")]
     assert [" prepare " in before[0], " initialise " in before[1], " late " in before[2]] == [
         True
     ] * 3
@@ -185,12 +188,42 @@ def test_a_pod_ends_with_the_hooks_that_it_was_started_with(tmp_path: Path) -> N
     text = drop_in(tmp_path, build(containers=[hooked], terminationGracePeriodSeconds=600))
     assert copy in text
     started.write_bytes((tmp_path / "w/web/process.json").read_bytes())
+    started.with_name("grace.started").symlink_to("600")
     text = drop_in(tmp_path, build())
     assert " pre-stop " in text
     assert "TimeoutStopSec=660" in text
     assert f"ExecStartPre=-/bin/rm -f -- {started}" in text
     started.unlink()
     assert "process" not in drop_in(tmp_path, build())
+
+
+def test_a_pod_ends_with_the_grace_period_that_it_was_started_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin/podman"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    def run_lines(text: str, setting: str) -> None:
+        """Run the commands of a setting as systemd does."""
+        for line in text.splitlines():
+            if line.startswith(f"{setting}=") and not line.endswith("="):
+                command = line.partition("=")[2].removeprefix("-")
+                words = shlex.split(command.replace("%I", "/pod.yaml"))
+                subprocess.run([word.replace("$$", "$") for word in words], check=True)
+
+    old = drop_in(tmp_path, build(terminationGracePeriodSeconds=600))
+    run_lines(old, "ExecStop")
+    run_lines(old, "ExecStartPre")
+    new = drop_in(tmp_path, build(terminationGracePeriodSeconds=5))
+    assert "TimeoutStopSec=660" in new
+    run_lines(new, "ExecStop")
+    run_lines(new, "ExecStartPre")
+    run_lines(new, "ExecStop")
+    stops = [call for call in (tmp_path / "calls").read_text().splitlines() if " stop " in call]
+    assert stops == [f"pod stop -t {grace} -- web" for grace in (600, 600, 5)]
 
 
 def test_manifests_with_the_secrets_of_an_earlier_specification_go(tmp_path: Path) -> None:

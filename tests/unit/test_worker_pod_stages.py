@@ -52,10 +52,16 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
 
 
 def run_stage(
-    stage: str, folder: Path, plan: ProcessPlan, **variables: str
+    stage: str,
+    folder: Path,
+    plan: ProcessPlan,
+    started: ProcessPlan | None = None,
+    **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     path = folder / "process.json"
     path.write_bytes(encode_plan(plan))
+    if started is not None:
+        (folder / STARTED_PLAN).write_bytes(encode_plan(started))
     return subprocess.run(
         [sys.executable, "-m", "flotta.worker.pod_unit", stage, str(path), UNIT],
         env={**os.environ, **variables},
@@ -132,19 +138,27 @@ def test_a_pod_ends_as_the_plan_said_by_which_it_was_started(
 ) -> None:
     programs.add("podman", f"case $1 in ps) echo '[{RUNNING}]';; esac")
     started = ProcessPlan("web", grace=30, pre_stop=(Hook("main", command=("old",)),))
-    (tmp_path / STARTED_PLAN).write_bytes(encode_plan(started))
     plan = ProcessPlan("web", grace=5, pre_stop=(Hook("main", command=("new",)),))
-    assert run_stage("pre-stop", tmp_path, plan, MAINPID="7").returncode == 0
+    assert run_stage("pre-stop", tmp_path, plan, started, MAINPID="7").returncode == 0
     assert programs.calls[1:] == [
         "podman exec -- web-main old",
         "podman pod stop -t 30 -- web",
     ]
 
 
+def test_a_pod_that_was_started_without_hooks_gets_none_of_its_successor(
+    tmp_path: Path, programs: Programs
+) -> None:
+    programs.add("podman", "exit 1")
+    plan = ProcessPlan("web", grace=5, pre_stop=(Hook("main", command=("new",)),))
+    done = run_stage("pre-stop", tmp_path, plan, MAINPID="7")
+    assert (done.returncode, done.stderr, programs.calls) == (0, "", [])
+
+
 def test_without_a_grace_period_no_hook_runs(tmp_path: Path, programs: Programs) -> None:
     programs.add("podman", f"case $1 in ps) echo '[{RUNNING}]';; esac")
     plan = ProcessPlan("web", grace=0, pre_stop=(Hook("main", command=("new",)),))
-    done = run_stage("pre-stop", tmp_path, plan, MAINPID="7")
+    done = run_stage("pre-stop", tmp_path, plan, plan, MAINPID="7")
     assert (done.returncode, done.stderr) == (0, "")
     assert programs.calls == ["podman pod stop -t 2 -- web"]
 
@@ -155,7 +169,7 @@ def test_a_request_that_cannot_be_sent_is_a_hook_that_fails(
     programs.add("podman", f"case $1 in ps) echo '[{RUNNING}]';; esac")
     request = HttpGet(1, host="127.0.0.1", headers=(("X-Name", "a\nb"),))
     plan = ProcessPlan("web", grace=9, pre_stop=(Hook("main", http_get=request),))
-    done = run_stage("pre-stop", tmp_path, plan, MAINPID="7")
+    done = run_stage("pre-stop", tmp_path, plan, plan, MAINPID="7")
     assert done.returncode == 0
     assert 'Error: the preStop hook of container "main" failed' in done.stderr
     assert programs.calls[-1].startswith("podman pod stop")

@@ -66,16 +66,25 @@ def _say(sentence: str) -> None:
     sys.stderr.flush()
 
 
-def _find_plan(stage: str, path: Path) -> Path:
-    """Return the plan for a stage: a pod ends as the plan says by which it was started."""
-    started = path.with_name(STARTED_PLAN)
-    return started if stage == "pre-stop" and started.exists() else path
+def _read_plan(stage: str, path: Path) -> ProcessPlan | None:
+    """Return the plan for a stage, None if there is nothing to do.
 
-
-async def _run_stage(stage: Stage, path: Path, unit: str) -> int:
-    plan = read_plan(path)
+    A pod ends as the plan says by which it was started. `path` may have that of its successor.
+    """
+    if stage != "pre-stop":
+        return read_plan(path)
     try:
-        await stage(plan, path.parent)
+        return read_plan(path.with_name(STARTED_PLAN))
+    except FileNotFoundError:
+        return None
+
+
+async def _run_stage(stage: str, path: Path, unit: str) -> int:
+    plan = _read_plan(stage, path)
+    if plan is None:
+        return 0
+    try:
+        await STAGES[stage](plan, path.parent)
     except (InitContainerFailed, HookFailed) as error:
         _say(str(error))
         return await _end_for_good(unit) if plan.restart_policy == "Never" else 1
@@ -104,7 +113,7 @@ def main(arguments: list[str]) -> int:
     """Carry out one stage of a plan; return an exit status, with the cause on standard error."""
     stage, path, unit = arguments
     try:
-        return asyncio.run(_run_stage(STAGES[stage], _find_plan(stage, Path(path)), unit))
+        return asyncio.run(_run_stage(stage, Path(path), unit))
     except (CallFailed, RunsAsRoot, OSError, ValueError) as error:
         _say(str(error))
         return 1

@@ -75,6 +75,11 @@ class ProcessPlan(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
     @property
+    def has_hooks(self) -> bool:
+        """Whether a container has a hook."""
+        return bool(self.post_start or self.pre_stop)
+
+    @property
     def is_long(self) -> bool:
         """Whether a start may take any time."""
         return bool(self.init_containers or self.post_start)

@@ -96,9 +96,10 @@ class ContainerHooks:
             return []
 
     def _read_plan(self, workload: str) -> ProcessPlan | None:
+        """Return the plan by which a pod was started; that of its successor may be there too."""
         if not is_name(workload):
             return None
         try:
-            return read_plan(self.files.paths_of(workload).process_plan)
+            return read_plan(self.files.paths_of(workload).started_plan)
         except (OSError, ValueError):
             return None

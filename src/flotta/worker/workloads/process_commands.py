@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from flotta.worker.pod_names import is_like_id
@@ -18,7 +19,8 @@ class ProcessCommands:
     """Command lines by the moment at which the unit runs them.
 
     `play` are settings that replace how podman plays the manifest. `is_long` is whether a start may
-    take any time. `grace` is the longest time in seconds that containers have to exit.
+    take any time. `grace` is the longest time in seconds that containers have to exit;
+    `grace_link` is a word: the path that says which of them the pod has that runs.
     """
 
     begin: tuple[str, ...] = ()
@@ -29,6 +31,7 @@ class ProcessCommands:
     clean: tuple[str, ...] = ()
     is_long: bool = False
     grace: int = 0
+    grace_link: str = '""'
 
 
 NOTHING = ProcessCommands()
@@ -41,21 +44,22 @@ def render_commands(plan: ProcessPlan, paths: WorkloadPaths) -> ProcessCommands:
         words = (name, str(paths.process_plan), UNIT_NAME)
         return (render_command("flotta.worker.pod_unit", *words),) if needed else ()
 
-    has_hooks = plan.post_start or plan.pre_stop
     started = _read_started(paths)
     return ProcessCommands(
         begin=(
             *stage("users", plan.non_root),
             *_render_keeping(plan, paths, started),
+            f"-/bin/ln -sfn {plan.grace} {quote(str(paths.started_grace))}",
             *stage("addresses", plan.is_addressed),
         ),
         initialise=stage("initialise", plan.init_containers),
         play=_render_play(plan, paths),
         post_start=stage("post-start", plan.post_start),
         pre_stop=stage("pre-stop", plan.pre_stop or (started and started.pre_stop)),
-        clean=stage("clean", plan.init_containers or has_hooks),
+        clean=stage("clean", plan.init_containers or plan.has_hooks),
         is_long=plan.is_long,
-        grace=max(plan.grace, started.grace if started else 0),
+        grace=max(plan.grace, _read_started_grace(paths)),
+        grace_link=quote(str(paths.started_grace)),
     )
 
 
@@ -66,6 +70,13 @@ def _read_started(paths: WorkloadPaths) -> ProcessPlan | None:
         return None
 
 
+def _read_started_grace(paths: WorkloadPaths) -> int:
+    try:
+        return int(os.readlink(paths.started_grace))
+    except (OSError, ValueError):
+        return 0
+
+
 def _render_keeping(
     plan: ProcessPlan, paths: WorkloadPaths, started: ProcessPlan | None
 ) -> tuple[str, ...]:
@@ -73,7 +84,7 @@ def _render_keeping(
 
     Its hooks are those to run when it ends, also because another plan has taken the place.
     """
-    if plan.pre_stop:
+    if plan.has_hooks:
         # A link needs no room on the disk, and keeps what it was made of: files are replaced.
         return (f"-/bin/ln -f {quote(str(paths.process_plan))} {quote(str(paths.started_plan))}",)
     return (f"-/bin/rm -f -- {quote(str(paths.started_plan))}",) if started else ()

@@ -21,10 +21,12 @@ PLAIN = frozenset(string.ascii_letters + string.digits + ":_.")
 
 
 # `play kube --down` of podman 4.3.1 kills without grace, so the pod is stopped first. A pod that
-# ended by itself ($MAINPID is empty) stays, so that its exit codes can be read.
+# ended by itself ($MAINPID is empty) stays, so that its exit codes can be read. The settings may
+# be those of its successor already: what it was started with is in a link.
 STOP = (
-    "ExecStop=/bin/sh -c '{condition}{guard}podman pod stop -t {grace} -- {pod}; "
-    """exec podman play kube --down -- "$$1"' sh %I"""
+    "ExecStop=/bin/sh -c '{condition}{guard}podman pod stop "
+    """-t "$$(readlink -- "$$2" || echo {grace})" -- {pod}; """
+    """exec podman play kube --down -- "$$1"' sh %I {link}"""
 )
 REMOVE_FAILED = (
     """ExecStopPost=-/bin/sh -c 'test "$$SERVICE_RESULT" = success && exit; """
@@ -85,7 +87,7 @@ def render_drop_in(
         *_render_start(pod, guard, preparation, process),
         "ExecStop=",
         *(f"ExecStop=-{command}" for command in process.pre_stop),
-        STOP.format(condition=IF_IT_RUNS if ends else "", guard=guard, grace=grace, pod=pod),
+        _render_stop(pod, IF_IT_RUNS if ends else "", grace, process.grace_link),
         *(f"ExecStopPost=-{command}" for command in process.clean),
         REMOVE_FAILED.format(guard=guard),
     ]
@@ -113,6 +115,12 @@ def _render_start(
     created = f"podman ps -aq --filter pod={pod} --filter status=created"
     yield f"ExecStartPost=/bin/sh -c '! {created} | grep -q .'"
     yield from (f"ExecStartPost={command}" for command in process.post_start)
+
+
+def _render_stop(pod: str, condition: str, grace: int, link: str) -> str:
+    return STOP.format(
+        condition=condition, guard=_render_guard(pod), grace=grace, pod=pod, link=link
+    )
 
 
 def _render_guard(pod: str) -> str:

@@ -45,8 +45,16 @@ class WorkloadPaths:
 
     @property
     def started_plan(self) -> Path:
-        """The plan by which the pod that runs was started, if it has something to do at its end."""
+        """The plan by which the pod that runs was started, if it has hooks."""
         return self.directory / STARTED_PLAN
+
+    @property
+    def started_grace(self) -> Path:
+        """A link whose target is the grace period of the pod that runs, in seconds.
+
+        A link needs no room on the disk, and is never half written.
+        """
+        return self.directory / "grace.started"
 
     @property
     def auth_file(self) -> Path:
