@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,12 @@ class Starts:
 
     async def resume(self, name: ContainerName) -> None:
         self.note("resume", name)
+
+    async def open_gates(self) -> None:
+        raise AssertionError
+
+    async def start_pod(self, workload: str) -> None:
+        self.note("start", ContainerName(workload, ""))
 
     async def stop(self, workload: str) -> None:
         self.note("stop", ContainerName(workload, ""))
@@ -120,6 +127,24 @@ async def test_a_pod_is_stopped_where_its_container_cannot_be_held() -> None:
     assert (back_off.workloads, back_off.list_held()) == (set(), set())
 
 
+@pytest.mark.parametrize(
+    ("can_hold", "done"), [(True, ("resume", BAD)), (False, ("start", ContainerName("web", "")))]
+)
+async def test_what_is_paused_runs_again_when_the_worker_stops(
+    can_hold: bool, done: tuple[str, ContainerName]
+) -> None:
+    await asyncio.sleep(1)
+    starts = Starts(can_hold=can_hold)
+    crashes, back_off = looping(starts)
+    crash(crashes, BAD)
+    back_off.stop_looping()
+    await asyncio.sleep(1)
+    starts.done.clear()
+    await back_off.release()
+    assert [one[:2] for one in starts.done] == [done]
+    assert (back_off.workloads, back_off.list_held()) == (set(), set())
+
+
 class Podman:
     """A pod `web` of two containers, one of which podman has left stopped."""
 
@@ -153,8 +178,8 @@ class Podman:
     async def read_unit_states(self, _: object) -> dict[str, UnitState]:
         return {"web.service": UnitState("active", "running")}
 
-    async def find_bundle(self, _: str) -> Path:
-        return self.bundle
+    async def find_bundles(self, ids: Iterable[str]) -> dict[str, Path]:
+        return {id_: self.bundle for id_ in ids if id_ == self.bad.id}
 
     async def start_container(self, container_id: str) -> bool:
         self.started.append(container_id)
@@ -166,7 +191,7 @@ class Podman:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, fake: Podman) -> Podman:
-    for name in ("list_containers", "find_bundle", "start_container"):
+    for name in ("list_containers", "find_bundles", "start_container"):
         monkeypatch.setattr(podman, name, getattr(fake, name))
     monkeypatch.setattr(systemd, "read_unit_states", fake.read_unit_states)
     monkeypatch.setattr(container_starts.asyncio, "to_thread", fake.to_thread)
@@ -237,6 +262,33 @@ async def test_a_container_that_the_worker_held_before_its_restart_may_start_aga
     await asyncio.sleep(20)
     assert fake.started == [fake.bad.id]
     assert list(fake.bundle.iterdir()) == []
+
+
+async def test_a_container_that_a_worker_held_when_it_was_killed_may_start_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = use(monkeypatch, Podman(tmp_path, "Always", 1))
+    await fake.observer.refresh()
+    assert await fake.starts.hold(BAD)
+    await fake.starts.open_gates()
+    assert list(fake.bundle.iterdir()) == []
+    assert fake.started == []
+    fake.revival.cancel()
+
+
+async def test_a_stopped_pod_is_left_to_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    async def start_later(unit: str) -> bool:
+        started.append(unit)
+        return True
+
+    monkeypatch.setattr(systemd, "start_later", start_later)
+    observer = Observer(Path("/x"), Path("/x"), lambda: None)
+    observer.watch_units({"web": "web.service"})
+    await ContainerStarts(observer).start_pod("web")
+    await ContainerStarts(observer).start_pod("gone")
+    assert started == ["web.service"]
 
 
 async def test_the_only_container_that_runs_is_not_held(

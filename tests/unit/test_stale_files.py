@@ -30,6 +30,7 @@ class PodHost(Host):
         self.release = asyncio.Event()
         self.release.set()
         monkeypatch.setattr(podman, "list_containers", self.list_containers)
+        monkeypatch.setattr(podman, "find_bundles", self.find_bundles)
 
     async def restart(self, unit: str) -> bool:
         self.units[unit] = STARTS
@@ -47,6 +48,9 @@ class PodHost(Host):
 
     async def list_containers(self) -> list[Container]:
         return self.present
+
+    async def find_bundles(self, _: object) -> dict[str, Path]:
+        return {}
 
     def list_parts(self) -> set[str]:
         """Return contents of files, and names of emptyDirs."""

@@ -141,14 +141,20 @@ def _read_signal(value: object) -> int:
 
 
 async def find_bundle(container_id: str) -> Path | None:
-    """Return the directory with the OCI configuration of a container, None if it is not there.
+    """Return the directory with the OCI configuration of a container, None if it is not there."""
+    return (await find_bundles([container_id])).get(container_id)
+
+
+async def find_bundles(ids: Iterable[str]) -> dict[str, Path]:
+    """Return by id the directories with the OCI configurations of those containers that exist.
 
     A container without that configuration cannot be inspected, so its path is put together.
     """
     place = "{{.Store.GraphRoot}}/{{.Store.GraphDriverName}}-containers"
     done = await run("podman", "info", "--format", place, timeout=COMMAND_TIMEOUT)
-    bundle = Path(done.out.decode(errors="replace").strip()) / container_id / "userdata"
-    return bundle if done.ok and bundle.is_dir() else None
+    containers = Path(done.out.decode(errors="replace").strip())
+    bundles = {id_: containers / id_ / "userdata" for id_ in ids}
+    return {id_: bundle for id_, bundle in bundles.items() if done.ok and bundle.is_dir()}
 
 
 async def start_container(container_id: str) -> bool:

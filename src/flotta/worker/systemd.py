@@ -94,6 +94,12 @@ async def stop(unit: str) -> bool:
     return done.ok
 
 
+async def start_later(unit: str) -> bool:
+    """Ask systemd to start a unit, without waiting; return whether it will."""
+    argv = ("systemctl", "start", "--no-block", "--", unit)
+    return (await run(*argv, timeout=COMMAND_TIMEOUT)).ok
+
+
 async def stop_later(unit: str) -> bool:
     """Ask systemd to stop a unit, without waiting; return whether it will."""
     argv = ("systemctl", "stop", "--no-block", "--", unit)

@@ -31,6 +31,12 @@ class Starts(Protocol):
     async def resume(self, name: ContainerName) -> None:
         """Let a container start, and start it if it does not run."""
 
+    async def open_gates(self) -> None:
+        """Let every container start again that an earlier worker held; start none now."""
+
+    async def start_pod(self, workload: str) -> None:
+        """Let systemd start a pod that was stopped as a whole."""
+
 
 class CrashLoopBackOff:
     """Pauses containers that crash in a loop, with one task for each."""
@@ -74,6 +80,21 @@ class CrashLoopBackOff:
             if not workloads or name.workload in workloads:
                 self._tasks.pop(name).cancel()
         self._stopped.difference_update(workloads or set(self._stopped))
+
+    async def begin(self) -> None:
+        """End the pauses of an earlier worker that was killed."""
+        await self._starts.open_gates()
+
+    async def release(self) -> None:
+        """End all pauses and let what is paused run: it must not wait until the worker is back."""
+        tasks, stopped = list(self._tasks.values()), self.workloads
+        held = [name for name in self._tasks if name.workload not in stopped]
+        self.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(
+            *(self._starts.resume(name) for name in held),
+            *(self._starts.start_pod(workload) for workload in stopped),
+        )
 
     async def _pause(self, name: ContainerName) -> None:
         backoff = self._backoffs.setdefault(name, Backoff(*CRASH_LOOP_RETRY, jitter=0.0))

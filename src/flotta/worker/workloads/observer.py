@@ -103,6 +103,10 @@ class Observer:
             await self.logs.refresh(self.snapshot.containers, self.crashes)
         self._on_change()
 
+    def unit_of(self, workload: str) -> str:
+        """Return the unit of a workload that is observed, empty for another one."""
+        return self._units.get(workload, "")
+
     def unit_state(self, workload: str) -> UnitState:
         """Return the last seen state of a workload's unit."""
         return self.snapshot.units.get(self._units.get(workload, ""), UnitState())

@@ -166,6 +166,7 @@ class Reconciler:
         if self._suspension.active:
             self.wake()
         try:
+            await self.crash_loops.begin()
             while True:
                 await self._wake.wait()
                 self._wake.clear()
@@ -175,10 +176,10 @@ class Reconciler:
                 self._try_to_start_tasks()
         finally:
             self._wipe.cancel()
-            self.crash_loops.cancel()
             self.revival.cancel()
             self.evictions.cancel()
             await self._cancel_all()
+            await self.crash_loops.release()
 
     async def wipe(self) -> None:
         """Stop and remove every workload, whatever state it is in.
