@@ -58,13 +58,7 @@ def _line(cells: Iterable[str]) -> str:
 
 def _cells(row: Field) -> tuple[str, ...]:
     refusals = ". ".join(_describe(row, refusal) for refusal in row.refusals)
-    return f"`{row.path}`", _support(row), row.how or "–", refusals or "–"
-
-
-def _support(row: Field) -> str:
-    if row.native is not None:
-        return f"{row.support}, needed before podman {row.native}"
-    return str(row.support)
+    return f"`{row.path}`", str(row.support), row.how or "–", refusals or "–"
 
 
 def _describe(row: Field, refusal: Refusal) -> str:

@@ -57,14 +57,12 @@ class Field:
 
     `path` is as in `kubectl explain`, from the PodSpec on: `[]` after a list, and `{a,b}` for
     fields of which the same is true. `how` says what happens to a value that is not refused.
-    `native` is the podman from which on an emulation is no longer needed; None if none is known.
     """
 
     path: str
     support: Support
     how: str = ""
     refusals: tuple[Refusal, ...] = ()
-    native: PodmanVersion | None = None
 
 
 def honoured(path: str, how: str = "", *refusals: Refusal) -> Field:
@@ -85,9 +83,9 @@ def ignored_before(podman: PodmanVersion, unless: Values = NO_VALUE) -> Refusal:
     )
 
 
-def emulated(path: str, how: str, *refusals: Refusal, native: PodmanVersion | None = None) -> Field:
+def emulated(path: str, how: str, *refusals: Refusal) -> Field:
     """Return the row of a field that the worker carries out."""
-    return Field(path, Support.EMULATED, how, refusals, native)
+    return Field(path, Support.EMULATED, how, refusals)
 
 
 def out_of_range(values: Values) -> Refusal:
