@@ -136,11 +136,14 @@ def test_a_limit_is_one_that_the_unit_and_the_kernel_can_read(medium: str) -> No
         build({"name": "d", "emptyDir": {"medium": medium, "sizeLimit": "-1Mi"}})
 
 
-@pytest.mark.parametrize("source", [{"medium": "HugePages"}, {"sizeLimit": "1X"}])
-def test_an_empty_dir_that_no_device_has_is_refused(source: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [({"medium": "HugePages"}, "UnsupportedField"), ({"sizeLimit": "1X"}, "InvalidSpecification")],
+)
+def test_an_empty_dir_that_no_device_has_is_refused(source: dict[str, str], reason: str) -> None:
     with pytest.raises(WorkloadError) as refusal:
         build({"name": "d", "emptyDir": source})
-    assert refusal.value.reason in ("InvalidSpecification", "UnsupportedField")
+    assert refusal.value.reason == reason
 
 
 def test_the_type_of_a_host_path_is_checked_where_podman_does_not() -> None:
@@ -203,7 +206,7 @@ def test_files_have_the_modes_of_the_specification() -> None:
 def test_a_mode_that_cannot_be_is_refused(mode: object) -> None:
     with pytest.raises(WorkloadError, match=r"(?i)mode") as refusal:
         build({"name": "s", "configMap": {"name": "scripts", "defaultMode": mode}})
-    assert refusal.value.reason in ("InvalidSpecification", "UnsupportedField")
+    assert refusal.value.reason == "UnsupportedField"
 
 
 def test_another_mode_or_group_makes_another_pod() -> None:
