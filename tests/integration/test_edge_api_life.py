@@ -301,7 +301,7 @@ async def test_last_seen_follows_and_a_silent_device_becomes_unknown(fleet: Flee
     await device.close()
 
 
-async def test_a_failing_workload_is_an_event_on_device_and_workload_once(fleet: Fleet) -> None:
+async def test_a_failure_is_one_event_on_device_and_workload_with_a_count(fleet: Fleet) -> None:
     device = await fleet.joined(test="failing")
     await fleet.client.create(EDGE_WORKLOAD, workload("failing", "failing", pod()))
     await eventually(lambda: _equals(names(device), ["failing"]))
@@ -319,18 +319,25 @@ async def test_a_failing_workload_is_an_event_on_device_and_workload_once(fleet:
 
     entry = (await fleet.get(device))["status"]["workloads"][0]
     assert (entry["phase"], entry["reason"]) == ("Error", "ImagePull")
-    events = [
-        (event["involvedObject"]["kind"], event["type"], event.get("count", 1))
-        for event in await fleet.client.list(EVENT, "default")
-        if "no such image" in event["message"]
-    ]
-    assert sorted(events) == [("EdgeDevice", "Warning", 1), ("EdgeWorkload", "Warning", 1)]
+    assert await count_warnings(fleet, "no such image") == [("EdgeDevice", 1), ("EdgeWorkload", 1)]
 
     await device.beat(workloads=[{"name": "failing", "status": "Running"}])
     entry = (await fleet.get(device))["status"]["workloads"][0]
     assert entry["phase"] == "Running"
     assert "reason" not in entry
+
+    await device.beat(workloads=[failed])
+    assert await count_warnings(fleet, "no such image") == [("EdgeDevice", 2), ("EdgeWorkload", 2)]
     await device.close()
+
+
+async def count_warnings(fleet: Fleet, text: str) -> list[tuple[str, int]]:
+    """Return kind of object and count of the Warning Events with this text."""
+    return sorted(
+        (event["involvedObject"]["kind"], event.get("count", 1))
+        for event in await fleet.client.list(EVENT, "default")
+        if text in event["message"] and event["type"] == "Warning"
+    )
 
 
 async def test_what_the_device_says_of_a_failure_is_not_doubled(fleet: Fleet) -> None:
