@@ -1,4 +1,7 @@
-"""podman, by its command line. Only `image_pull` and `podman_storage` beside this module run it."""
+"""podman, by its command line: its containers, pods and images, and how it is set up.
+
+Which other modules run it: docs/architecture.md#dependencies.
+"""
 
 from __future__ import annotations
 

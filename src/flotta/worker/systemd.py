@@ -1,4 +1,4 @@
-"""systemd, by systemctl and journalctl: the only module that talks to it."""
+"""systemd, by systemctl; `journal` reads what its units have written."""
 
 from __future__ import annotations
 
