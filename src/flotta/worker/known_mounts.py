@@ -115,7 +115,11 @@ class KnownMounts:
             self.path.unlink(missing_ok=True)
 
     def _export_of(self, workload: str) -> str:
-        return os.path.realpath(f"{self._directory}/{workload}")
+        path = f"{self._directory}/{workload}"
+        try:
+            return os.path.realpath(path)
+        except ValueError:  # of a name that no file can have
+            return path
 
     def _find_places(self) -> list[str]:
         """Return where the export directories are, and the path that leads there."""
