@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from types import FrameType
 
@@ -12,6 +13,8 @@ import pytest
 from pods.device import Device
 from pods.host import remove_abandoned
 from pods.materials import WORLDS
+
+MOST_STARTS = 25  # of pods while no deep test is selected: each takes seconds
 
 
 def pytest_configure() -> None:
@@ -34,8 +37,13 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     """Return a device that all tests of a world share: remove the workloads that you run."""
     remove_abandoned()
     found = Device(WORLDS[request.param])
-    yield found
-    found.close()
+    try:
+        yield found
+        started = found.starts()
+    finally:
+        found.close()
+    if not any(item.get_closest_marker("deep") for item in request.session.items):
+        assert len(started) <= MOST_STARTS, f"{len(started)} pod starts: {Counter(started)}"
 
 
 @pytest.fixture(autouse=True)

@@ -26,6 +26,7 @@ from waiting import wait_until
 ROLE = ROOT / "collections/ansible_collections/flotta/edge/roles/device/templates"
 WORKER = "flotta-device-worker.service"
 PROGRAMS = "/opt/flotta/current/bin"
+STARTS = "/var/log/pod-starts"  # a line for each start of a pod, with the path of its manifest
 VOLUMES = "/var/local/yggdrasil/device/volumes"
 VARIABLES = {
     "ansible_managed": "tests/pods",
@@ -89,6 +90,10 @@ class Device:
             f"Environment=PYTHONPYCACHEPREFIX={materials.compiled(self.world)}\n"
             f"Environment=YGG_SOCKET_ADDR={self.control.address}\n",
         )
+        self.host.write(
+            "/etc/systemd/system/podman-kube@.service.d/90-count.conf",
+            f"[Service]\nExecStartPost=/bin/sh -c 'echo %I >>{STARTS}'\n",
+        )
         self.host.write(f"/etc/systemd/system/{WORKER}", render(f"{WORKER}.j2"))
         self.host.write("/etc/sysusers.d/flotta.conf", render("sysusers.j2"))
         self.host.write("/etc/tmpfiles.d/flotta.conf", render("tmpfiles.j2"))
@@ -137,14 +142,22 @@ class Device:
         return pod
 
     @contextlib.contextmanager
-    def running(self, name: str, spec: Mapping[str, Any], **options: Any) -> Iterator[Pod]:
-        """Run a workload (see `run`) until the block is left."""
+    def deployed(self, name: str, spec: Mapping[str, Any], **options: Any) -> Iterator[Pod]:
+        """Tell the device to run a workload (see `deploy`); remove it at the end of the block."""
+        assert name not in self.control.wanted, f"{name} exists; use update"
         try:
-            yield self.run(name, spec, **options)
+            yield self.deploy(name, spec, **options)
         finally:
             # A test that failed may have left it stopped.
             self.host.sh(f"systemctl start {WORKER}", check=False)
             self.remove(name)
+
+    @contextlib.contextmanager
+    def running(self, name: str, spec: Mapping[str, Any], **options: Any) -> Iterator[Pod]:
+        """Run a workload (see `run`) until the block is left."""
+        with self.deployed(name, spec, **options) as pod:
+            pod.wait_running()
+            yield pod
 
     def remove(self, *names: str) -> None:
         """Remove workloads; return when nothing of them runs and their files are gone."""
@@ -180,20 +193,43 @@ class Device:
         self.host.sh(f"systemctl stop {WORKER}")
 
     def start_worker(self) -> None:
-        """Start the worker; return when it has reported again."""
+        """Start the worker, now and at boot; return when it has reported again."""
         self.control.forget()
+        self.host.sh(f"systemctl enable {WORKER}")
         self.host.sh(f"systemctl start {WORKER}", check=False)  # systemd tries again what fails
         wait_until(self.control.last_heartbeat, LIMIT)
+
+    @contextlib.contextmanager
+    def without_worker(self, *, reboot: bool = False) -> Iterator[None]:
+        """Leave the pods to systemd until the block is left.
+
+        With `reboot`, the worker is not stopped before: the machine restarts without it.
+        """
+        try:
+            if reboot:
+                self.host.sh(f"systemctl disable {WORKER}")
+                self.reboot()
+            else:
+                self.stop_worker()
+            yield
+        finally:
+            self.start_worker()
 
     def kill_worker(self) -> None:
         """Kill the worker in the middle of what it does; systemd starts it again."""
         self.host.sh(f"systemctl kill --signal=KILL {WORKER}")
 
-    def reboot(self, *, with_worker: bool = True) -> None:
-        """Restart the machine; without the worker until `start_worker`."""
-        self.host.sh(f"systemctl {'enable' if with_worker else 'disable'} {WORKER}")
+    def reboot(self) -> None:
+        """Restart the machine."""
         self.control.forget()
         self.host.reboot()
+
+    def starts(self) -> list[str]:
+        """Return the manifest of each pod that a unit has started, oldest first.
+
+        Restarts and reboots count, starts that failed do not.
+        """
+        return self.host.sh(f"cat {STARTS}", check=False).splitlines()
 
     def journal(self) -> str:
         """Return what worker, units and pods have logged lately, without what podman has made."""

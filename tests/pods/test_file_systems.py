@@ -104,17 +104,15 @@ def test_a_pod_waits_for_a_file_system_that_is_mounted_late(device: Device, targ
     device.host.sh(f"systemctl restart {WORKER}")
     with device.running("late", spec()) as pod:
         pod.sh("echo kept >/export/state")
-        device.reboot(with_worker=False)
-        refused = (
-            f"journalctl --boot --no-pager --unit='{pod.unit}' | grep 'is not mounted' || true"
-        )
-        wait_until(lambda: device.host.sh(refused), 120)
-        assert device.host.sh(f"ls -A {VOLUMES}/late 2>/dev/null || true") == ""
-        mount(device, disk, target)
-        wait_until(pod.is_running, 120, pause=0.5)  # systemd tries again every 30 s
-        assert pod.sh("cat /export/state") == "kept"
-        device.host.sh(f"systemctl enable {WORKER}")
-        device.start_worker()
+        with device.without_worker(reboot=True):
+            refused = (
+                f"journalctl --boot --no-pager --unit='{pod.unit}' | grep 'is not mounted' || true"
+            )
+            wait_until(lambda: device.host.sh(refused), 120)
+            assert device.host.sh(f"ls -A {VOLUMES}/late 2>/dev/null || true") == ""
+            mount(device, disk, target)
+            wait_until(pod.is_running, 120, pause=0.5)  # systemd tries again every 30 s
+            assert pod.sh("cat /export/state") == "kept"
         pod.wait_phase("Running")
     device.host.sh(f'test -z "$(find {disk} -name state)"')
     unmount(device, target)

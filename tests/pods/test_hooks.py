@@ -11,7 +11,11 @@ from pods.pod import SLEEP, container
 from waiting import wait_until
 
 pytestmark = pytest.mark.deep  # the usual hooks are in test_process.py
-ENDS = "cat /var/local/yggdrasil/device/volumes/{}/end"
+
+
+def ended(device: Device, name: str) -> list[str]:
+    """Return what the hooks and containers of a workload have written."""
+    return device.host.sh(f"cat {device.export(name)}/end").split()
 
 
 def hooked(*words: str, **fields: Any) -> dict[str, Any]:
@@ -32,10 +36,9 @@ def test_a_pod_ends_with_the_hooks_that_it_was_started_with(device: Device) -> N
 
 def test_a_hook_that_hangs_ends_with_the_grace_period(device: Device) -> None:
     spec = hooked("echo begun >> /export/end; sleep 86400", terminationGracePeriodSeconds=3)
-    with device.running("hanging", spec) as pod:
-        device.stop_worker()
+    with device.running("hanging", spec) as pod, device.without_worker():
         device.host.run("systemctl", "stop", pod.unit)
-        assert device.host.sh(ENDS.format("hanging")).split() == ["begun"]
+        assert ended(device, "hanging") == ["begun"]
         log = device.host.run("journalctl", "--no-pager", "-o", "cat", "-u", pod.unit)
         assert 'preStop hook of container "main" failed: podman did not finish within 3' in log
         assert not [one for one in pod.containers().values() if one.state == "running"]
@@ -43,8 +46,7 @@ def test_a_hook_that_hangs_ends_with_the_grace_period(device: Device) -> None:
 
 def test_no_grace_period_leaves_no_time_for_a_hook(device: Device) -> None:
     spec = hooked("echo begun >> /export/end", terminationGracePeriodSeconds=0)
-    with device.running("hasty", spec) as pod:
-        device.stop_worker()
+    with device.running("hasty", spec) as pod, device.without_worker():
         device.host.run("systemctl", "restart", pod.unit)
         assert pod.sh("ls /export") == ""
 
@@ -63,21 +65,19 @@ def failing(policy: str) -> dict[str, Any]:
 
 
 def test_a_start_whose_hook_fails_is_repeated(device: Device) -> None:
-    pod = device.deploy("failing", failing("Always"))
-    status = pod.wait_reason("PostStartHookFailed")
-    assert status["message"].startswith('the postStart hook of container "main" failed: ')
-    wait_until(lambda: device.host.sh(ENDS.format("failing")).count("x") > 1, pause=0.5)
-    device.remove("failing")
+    with device.deployed("failing", failing("Always")) as pod:
+        status = pod.wait_reason("PostStartHookFailed")
+        assert status["message"].startswith('the postStart hook of container "main" failed: ')
+        wait_until(lambda: len(ended(device, "failing")) > 1, pause=0.5)
 
 
 def test_a_pod_that_runs_once_ends_when_its_hook_fails(device: Device) -> None:
-    pod = device.deploy("single", failing("Never"))
-    pod.wait_reason("PostStartHookFailed")
-    device.stop_worker()
-    device.start_worker()
-    assert pod.wait_phase("Exited")
-    assert device.host.sh(ENDS.format("single")).split() == ["x"]
-    device.remove("single")
+    with device.deployed("single", failing("Never")) as pod:
+        pod.wait_reason("PostStartHookFailed")
+        device.stop_worker()
+        device.start_worker()
+        assert pod.wait_phase("Exited")
+        assert ended(device, "single") == ["x"]
 
 
 def test_a_pod_that_ends_runs_its_init_containers_once(device: Device) -> None:
@@ -86,10 +86,9 @@ def test_a_pod_that_ends_runs_its_init_containers_once(device: Device) -> None:
         "initContainers": [container("first", "echo init >> /export/end")],
         "containers": [container(script="echo main >> /export/end")],
     }
-    pod = device.deploy("job", spec)
-    pod.wait_reason("Completed")
-    device.stop_worker()
-    device.start_worker()
-    pod.wait_reason("Completed")
-    assert device.host.sh(ENDS.format("job")).split() == ["init", "main"]
-    device.remove("job")
+    with device.deployed("job", spec) as pod:
+        pod.wait_reason("Completed")
+        device.stop_worker()
+        device.start_worker()
+        pod.wait_reason("Completed")
+        assert ended(device, "job") == ["init", "main"]

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from flotta.worker.workloads.units import unit_name
-from pods.device import WORKER, Device
+from pods.device import Device
 from pods.pod import SLEEP, Pod, container
 from waiting import wait_until
 
 SHARED = {"name": "shared", "mountPath": "/shared"}
-UNIT = unit_name(Path("/var/lib/flotta/worker/workloads/staged/pod.yaml"))
 COUNT = "echo $INIT >> /export/runs"
 
 
@@ -47,42 +44,16 @@ def test_each_runs_once_in_order_and_shares_volumes_and_export(pod: Pod) -> None
     assert set(pod.containers()) == {"main"}
 
 
-def test_a_restart_without_the_worker_runs_each_once_again(device: Device, pod: Pod) -> None:
-    pod.sh("rm /export/runs")
-    device.stop_worker()
-    try:
-        device.host.run("systemctl", "restart", UNIT, seconds=180)
-        assert pod.is_running()
-        assert pod.sh("cat /export/runs").split() == ONCE
-    finally:
-        device.start_worker()
-
-
-@pytest.mark.deep  # test_without_worker.py has a reboot and a power cut while a pod runs
-def test_a_reboot_without_the_worker_runs_each_once_again(device: Device, pod: Pod) -> None:
-    pod.sh("rm /export/runs")
-    device.reboot(with_worker=False)
-    try:
-        pod.wait_running()
-        assert pod.sh("cat /export/runs").split() == ONCE
-    finally:
-        device.host.sh(f"systemctl enable {WORKER}")
-        device.start_worker()
-
-
-@pytest.mark.deep
+@pytest.mark.deep  # test_without_worker.py has restarts, reboots, and a power cut while a pod runs
 def test_a_power_cut_during_one_leaves_nothing_in_the_way(device: Device) -> None:
     script = "test -e /export/second || { touch /export/second; exec sleep 3600; }"
     spec = {"initContainers": [container("cut", script)], "containers": [container()]}
-    pod = device.deploy("cut", spec)
-    device.control.wait_status("cut", lambda status: "is running" in status.get("message", ""))
-    device.host.sh(
-        "until test -e /var/local/yggdrasil/device/volumes/cut/second; do sleep 0.1; done"
-    )
-    device.control.forget()
-    device.host.cut_power()
-    pod.wait_running()
-    device.remove("cut")
+    with device.deployed("cut", spec) as pod:
+        device.control.wait_status("cut", lambda status: "is running" in status.get("message", ""))
+        device.host.sh(f"until test -e {device.export('cut')}/second; do sleep 0.1; done")
+        device.control.forget()
+        device.host.cut_power()
+        pod.wait_running()
 
 
 @pytest.mark.deep
@@ -95,52 +66,51 @@ def test_one_that_takes_long_runs_once_before_the_others(device: Device, policy:
         "initContainers": [container("long", script)],
         "containers": [main],
     }
-    pod = device.deploy("slow", spec)
-    status = device.control.wait_status("slow", lambda status: "message" in status)
-    assert (status["reason"], status["message"]) == (
-        "Initializing",
-        'init container "long" is running',
-    )
-    device.host.sh(f"touch {device.export('slow')}/open")
-    pod.wait_running()
-    device.stop_worker()
-    device.host.run("systemctl", "restart", pod.unit)
-    assert pod.sh("cat /export/runs").split() == ["long", "main", "long", "main"]
-    device.start_worker()
-    device.remove("slow")
+    with device.deployed("slow", spec) as pod:
+        status = device.control.wait_status("slow", lambda status: "message" in status)
+        assert (status["reason"], status["message"]) == (
+            "Initializing",
+            'init container "long" is running',
+        )
+        device.host.sh(f"touch {device.export('slow')}/open")
+        pod.wait_running()
+        with device.without_worker():
+            device.host.run("systemctl", "restart", pod.unit)
+            assert pod.sh("cat /export/runs").split() == ["long", "main", "long", "main"]
 
 
+@pytest.mark.deep  # what becomes of a failure is in tests/unit/test_worker_pod_stages.py
 def test_a_stop_ends_an_init_container_and_a_failed_one_is_tried_again(device: Device) -> None:
     script = "test -e /export/go || exit 3"
     spec = {
         "initContainers": [container("gate", script), container("slow", "sleep 3600")],
         "containers": [container()],
     }
-    pod = device.deploy("gated", spec)
-    status = pod.wait_reason("InitContainerFailed")
-    assert status["message"] == 'init container "gate" exited with code 3'
-    device.host.sh("touch /var/local/yggdrasil/device/volumes/gated/go")
-    status = device.control.wait_status("gated", lambda status: "slow" in status.get("message", ""))
-    assert status["message"] == 'init container "slow" is running'
-    assert "main" not in pod.containers()
-    device.remove("gated")
+    with device.deployed("gated", spec) as pod:
+        status = pod.wait_reason("InitContainerFailed")
+        assert status["message"] == 'init container "gate" exited with code 3'
+        device.host.sh(f"touch {device.export('gated')}/go")
+        status = device.control.wait_status(
+            "gated", lambda status: "slow" in status.get("message", "")
+        )
+        assert status["message"] == 'init container "slow" is running'
+        assert "main" not in pod.containers()
     assert device.host.run("podman", "pod", "ps", "--format", "{{.Name}}").split() == ["staged"]
 
 
+@pytest.mark.deep
 def test_one_that_fails_ends_a_pod_that_runs_only_once(device: Device) -> None:
     spec = {
         "restartPolicy": "Never",
         "initContainers": [container("bad", "echo x >> /export/runs; exit 4")],
         "containers": [container()],
     }
-    pod = device.deploy("once", spec)
-    status = pod.wait_reason("InitContainerFailed")
-    assert status["message"] == 'init container "bad" exited with code 4'
-    unit = unit_name(Path("/var/lib/flotta/worker/workloads/once/pod.yaml"))
-    state = ("systemctl", "show", "--value", "-p", "ActiveState", "-p", "Result", unit)
-    wait_until(lambda: device.host.run(*state).split() == ["success", "inactive"], pause=0.5)
-    device.stop_worker()
-    device.start_worker()
-    assert pod.wait_reason("InitContainerFailed")["message"] == status["message"]
-    assert device.host.sh("cat /var/local/yggdrasil/device/volumes/once/runs").split() == ["x"]
-    device.remove("once")
+    with device.deployed("once", spec) as pod:
+        status = pod.wait_reason("InitContainerFailed")
+        assert status["message"] == 'init container "bad" exited with code 4'
+        state = ("systemctl", "show", "--value", "-p", "ActiveState", "-p", "Result", pod.unit)
+        wait_until(lambda: device.host.run(*state).split() == ["success", "inactive"], pause=0.5)
+        device.stop_worker()
+        device.start_worker()
+        assert pod.wait_reason("InitContainerFailed")["message"] == status["message"]
+        assert device.host.sh(f"cat {device.export('once')}/runs").split() == ["x"]

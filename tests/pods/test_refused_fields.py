@@ -72,7 +72,9 @@ def test_a_field_that_is_refused_is_named_and_the_pod_runs_on(device: Device, po
     assert [(event["reason"], event["workload"]) for event in told] == [
         ("UnsupportedField", "stays")
     ]
-    device.host.sh("systemctl restart flotta-device-worker")
+    device.stop_worker()
+    device.start_worker()
+    device.control.wait_applied()
     pod.wait_reason("UnsupportedField")
     assert pod.containers() == before
     device.deploy("stays", SPEC)
@@ -85,10 +87,7 @@ def test_what_the_podman_of_the_device_ignores_is_refused(device: Device) -> Non
     if device.world.suite != "bookworm":
         pytest.skip("this podman carries it out")
     spec = {"hostPID": True, "containers": [container()]}
-    near = device.deploy("near", spec)
-    try:
+    with device.deployed("near", spec) as near:
         status = near.wait_reason("UnsupportedField")
         assert status["message"].startswith("spec.pod.spec.hostPID: podman before 4.4 ignores it")
         assert near.containers() == {}
-    finally:
-        device.remove("near")

@@ -38,9 +38,8 @@ def initialised(pod: Pod) -> int:
 
 def test_the_worker_leaves_alone_what_runs(device: Device, pod: Pod) -> None:
     before = pod.containers()
-    device.stop_worker()
-    assert pod.containers() == before
-    device.start_worker()
+    with device.without_worker():
+        assert pod.containers() == before
     pod.wait_phase("Running")
     device.kill_worker()
     device.start_worker()
@@ -50,45 +49,41 @@ def test_the_worker_leaves_alone_what_runs(device: Device, pod: Pod) -> None:
 
 def test_a_restart_of_the_unit_makes_one_other_pod(device: Device, pod: Pod) -> None:
     before, times, inits = pod.containers(), begun(pod), initialised(pod)
-    device.stop_worker()
-    device.host.sh(f"systemctl restart {pod.unit}")
-    wait_until(pod.is_running, LIMIT, pause=0.5)
-    after = pod.containers()
-    assert after.keys() == before.keys()
-    assert not {state.id for state in before.values()} & {state.id for state in after.values()}
-    assert (begun(pod), initialised(pod)) == (times + 1, inits + 1)
-    device.start_worker()
+    with device.without_worker():
+        device.host.sh(f"systemctl restart {pod.unit}")
+        wait_until(pod.is_running, LIMIT, pause=0.5)
+        after = pod.containers()
+        assert after.keys() == before.keys()
+        assert not {state.id for state in before.values()} & {state.id for state in after.values()}
+        assert (begun(pod), initialised(pod)) == (times + 1, inits + 1)
     pod.wait_phase("Running")
     assert pod.containers() == after
 
 
 def test_a_container_that_exits_is_started_again(device: Device, pod: Pod) -> None:
     times, inits = begun(pod), initialised(pod)
-    device.stop_worker()
-    pod.sh("kill 1", check=False)
-    wait_until(
-        lambda: pod.is_running() and begun(pod) == times + 1,
-        LIMIT,
-        tolerate=AssertionError,
-        pause=0.5,
-    )
-    assert initialised(pod) == inits
-    device.start_worker()
+    with device.without_worker():
+        pod.sh("kill 1", check=False)
+        wait_until(
+            lambda: pod.is_running() and begun(pod) == times + 1,
+            LIMIT,
+            tolerate=AssertionError,
+            pause=0.5,
+        )
+        assert initialised(pod) == inits
 
 
 def test_a_reboot_starts_the_pod_once(device: Device, pod: Pod) -> None:
     times, inits = begun(pod), initialised(pod)
-    device.reboot(with_worker=False)
-    wait_until(pod.is_running, LIMIT, pause=0.5)
-    after = pod.containers()
-    assert (begun(pod), initialised(pod)) == (times + 1, inits + 1)
-    device.start_worker()
+    with device.without_worker(reboot=True):
+        wait_until(pod.is_running, LIMIT, pause=0.5)
+        after = pod.containers()
+        assert (begun(pod), initialised(pod)) == (times + 1, inits + 1)
     pod.wait_phase("Running")
     assert pod.containers() == after
 
 
 def test_a_power_cut_leaves_one_pod_and_its_files(device: Device, pod: Pod) -> None:
-    device.host.sh("systemctl enable flotta-device-worker")
     times, inits = begun(pod), initialised(pod)
     device.host.sh("sync")
     device.control.forget()
