@@ -1,4 +1,4 @@
-"""A registry of images on a device, by python3's own server: read-only, without a password.
+"""A registry of images on a device, by python3's own server: read-only.
 
 with running_registry(device) as name:  # `name` is that of an image in it
     device.run("web", {"containers": [container(image=name, imagePullPolicy="IfNotPresent")]})
@@ -6,6 +6,7 @@ with running_registry(device) as name:  # `name` is that of an image in it
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from collections.abc import Iterator
 
@@ -14,17 +15,20 @@ from pods.host import ADDRESS
 from pods.materials import IMAGE
 
 PORT = 5000
+PLACE = f"{ADDRESS}:{PORT}"
 UNIT = "flotta-test-registry"
 FOLDER = "/srv/registry"
-REPOSITORY = f"{ADDRESS}:{PORT}/shop/app"
 SERVER = """\
-import http.server, pathlib
+import http.server, pathlib, sys
 
 FOLDER = pathlib.Path("/srv/registry")
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+ALLOWED = sys.argv[1]
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        if ALLOWED and self.headers["Authorization"] != ALLOWED:
+            return self.reply(401, b"", ("WWW-Authenticate", 'Basic realm="x"'))
         if "/manifests/" in self.path:
             kind = ("Content-Type", MANIFEST)
             return self.reply(200, (FOLDER / "manifest.json").read_bytes(), kind)
@@ -47,20 +51,24 @@ http.server.ThreadingHTTPServer(("", %d), Handler).serve_forever()
 
 
 @contextlib.contextmanager
-def running_registry(device: Device) -> Iterator[str]:
-    """Serve the sample image under another name until the block is left; yield that name."""
+def running_registry(device: Device, credentials: str = "") -> Iterator[str]:
+    """Serve the sample image under another name until the block is left; yield that name.
+
+    With `credentials`, `user:password`, the registry asks for them.
+    """
     host = device.host
+    allowed = credentials and f"Basic {base64.b64encode(credentials.encode()).decode()}"
     host.write(f"{FOLDER}.py", SERVER % PORT)
     host.write(
         "/etc/containers/registries.conf.d/test.conf",
-        f'[[registry]]\nlocation = "{ADDRESS}:{PORT}"\ninsecure = true\n',
+        f'[[registry]]\nlocation = "{PLACE}"\ninsecure = true\n',
     )
     host.sh(
         f"podman push --quiet --format v2s2 {IMAGE} dir:{FOLDER}"
-        f" && systemd-run --quiet --unit={UNIT} python3 {FOLDER}.py"
+        f" && systemd-run --quiet --unit={UNIT} python3 {FOLDER}.py '{allowed}'"
         f" && until ss -tln | grep -q :{PORT}; do sleep 0.1; done"
     )
     try:
-        yield f"{REPOSITORY}:1"
+        yield f"{PLACE}/shop/app:1"
     finally:
-        host.sh(f"systemctl stop {UNIT}; rm -r {FOLDER}", check=False)
+        host.sh(f"systemctl stop {UNIT}; rm -r {FOLDER} {FOLDER}.py", check=False)
