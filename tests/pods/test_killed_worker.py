@@ -41,10 +41,14 @@ def numbered(number: int) -> dict[str, Any]:
 
 
 def ailing() -> dict[str, Any]:
-    """Return a pod whose liveness probe fails until the worker has restarted its container once."""
+    """Return a pod whose liveness probe fails until the worker has restarted its container once.
+
+    The container beside that one is healthy.
+    """
     script = f"mkdir /export/begun || touch /tmp/alive; {SLEEP}"
     probed = container(script=script, livenessProbe={**PROBE, "failureThreshold": 2})
-    return {"terminationGracePeriodSeconds": 2, "containers": [probed, container("beside")]}
+    beside = container("beside", f"echo begun >>/export/beside; {SLEEP}")
+    return {"terminationGracePeriodSeconds": 2, "containers": [probed, beside]}
 
 
 @dataclass
@@ -99,6 +103,8 @@ class Run:
         assert numbers[0] == "0"  # the first pod's, before any kill
         assert numbers[-1] == str(self.number)
         assert self.device.host.sh(f"ls {self.device.export('steady')}").split() == ["kept"]
+        if "ailing" in self.device.control.wanted:
+            assert self.device.pod("ailing").sh("cat /export/beside") == "begun"
 
 
 @pytest.fixture
