@@ -14,6 +14,14 @@ from waiting import wait_until
 
 WORKLOAD_LABEL = "project-flotta.io/workload"
 SLEEP = "trap 'exit 0' TERM; sleep 86400 & wait"
+# Prints what a process may have: limit and request of memory in bytes, quota and period of CPU in
+# microseconds.
+LIMITS = """(
+cd /sys/fs/cgroup
+if test -e memory.max; then exec cat memory.max memory.low cpu.max; fi
+cat memory/memory.limit_in_bytes memory/memory.soft_limit_in_bytes
+cat cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us
+)"""
 
 
 def container(name: str = "main", script: str = SLEEP, **fields: Any) -> dict[str, Any]:

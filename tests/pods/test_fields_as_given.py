@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from pods.device import Device
-from pods.pod import SLEEP, Pod, container
+from pods.pod import LIMITS, SLEEP, Pod, container
 
 NAME = "my.dotted.app"
 LONGEST = "c" * 63
@@ -29,7 +28,12 @@ GIVEN: dict[str, Any] = {
     "enableServiceLinks": False,
     "os": {"name": "linux"},
     "tolerations": [{"operator": "Exists"}],
-    "securityContext": {"supplementalGroups": [3000]},
+    "securityContext": {
+        "supplementalGroups": [3000],
+        "supplementalGroupsPolicy": "Merge",
+        "appArmorProfile": {"type": "RuntimeDefault"},
+    },
+    "terminationGracePeriodSeconds": 1,
     "containers": [
         container(
             script=SERVER,
@@ -49,8 +53,23 @@ GIVEN: dict[str, Any] = {
                         "configMapKeyRef": {"name": "cfg", "key": "absent", "optional": True}
                     },
                 },
+                {
+                    "name": "NOBODYS",
+                    "valueFrom": {
+                        "secretKeyRef": {"name": "absent", "key": "pw", "optional": True}
+                    },
+                },
+                {
+                    "name": "APP",
+                    "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}},
+                },
             ],
-            envFrom=[{"prefix": "CFG_", "configMapRef": {"name": "cfg"}}],
+            envFrom=[
+                {"prefix": "CFG_", "configMapRef": {"name": "cfg"}},
+                {"prefix": "SECRET_", "secretRef": {"name": "creds"}},
+                {"configMapRef": {"name": "absent", "optional": True}},
+                {"secretRef": {"name": "absent", "optional": True}},
+            ],
             volumeMounts=[
                 {"name": "deep", "mountPath": "/deep"},
                 {"name": "file", "mountPath": "/deep.txt", "readOnly": True},
@@ -76,6 +95,7 @@ GIVEN: dict[str, Any] = {
                 "readOnlyRootFilesystem": True,
                 "allowPrivilegeEscalation": False,
                 "capabilities": {"drop": ["ALL"]},
+                "appArmorProfile": {"type": "RuntimeDefault"},
             },
         ),
         container("net", securityContext={"capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]}}),
@@ -114,11 +134,18 @@ def test_names_may_have_dots_and_63_characters(pod: Pod) -> None:
     assert set(pod.containers()) == {"main", "bare", "net", "free", LONGEST}
 
 
+def test_what_a_device_has_no_use_for_changes_nothing(pod: Pod) -> None:
+    assert pod.wait_phase("Running")
+    assert "_SERVICE_HOST" not in pod.sh("env")
+
+
 def test_values_reach_the_environment_as_given(pod: Pod) -> None:
     assert pod.sh("echo $DEVICE_ID") == "edge-1"
     assert pod.sh('printf %s "$ODD"') == ODD
-    assert pod.sh('echo "${EMPTY-unset}" "$NUMBER" "${ABSENT-unset}"') == " 0644 unset"
+    assert pod.sh('echo "${EMPTY-unset}" "$NUMBER"') == " 0644"
+    assert pod.sh('echo "${ABSENT-unset}" "${NOBODYS-unset}" "$APP"') == f"unset unset {NAME}"
     assert pod.sh('printf "%s." "$CFG_level:$CFG_lines"') == "high:one\ntwo\n."
+    assert pod.sh('printf %s "$SECRET_odd"') == ODD
     assert pod.sh("echo $PATH") == "/bin"  # the image's
 
 
@@ -143,13 +170,17 @@ def test_the_pod_has_the_names_that_it_asks_for(device: Device, pod: Pod) -> Non
     assert pod.sh("hostname") == "shop"
     assert "192.0.2.77\tprinter" in pod.sh("grep printer /etc/hosts").replace(" ", "\t")
     resolver = pod.sh("cat /etc/resolv.conf").splitlines()
-    assert [line for line in resolver if not line.startswith("nameserver")] == [
+    servers = [line for line in resolver if line.startswith("nameserver")]
+    assert [line for line in resolver if line not in servers] == [
         "search shop.example",
         "options ndots:3",
     ]
-    # From podman 4.4 on, the network's own server is asked, which asks that of the pod.
-    servers = device.host.sh("cat /run/containers/networks/aardvark-dns/*", check=False).split()
-    assert "nameserver 192.0.2.53" in resolver or "192.0.2.53" in servers
+    if device.world.suite == "bookworm":
+        assert servers == ["nameserver 192.0.2.53"]
+    else:  # from podman 4.4 on, the network's own server is asked, which asks that of the pod
+        entries = device.host.sh("cat /run/containers/networks/aardvark-dns/*").splitlines()
+        assert [entry for entry in entries if entry.endswith(" 192.0.2.53")]
+        assert len(servers) == 1
 
 
 def test_containers_see_each_others_processes_if_they_are_to(pod: Pod) -> None:
@@ -202,22 +233,15 @@ def test_a_container_has_only_the_privileges_that_it_is_given(device: Device, po
 
 
 def test_limits_are_in_force(pod: Pod) -> None:
-    limits = pod.inspect()["HostConfig"]
-    assert limits["Memory"] == 64 << 20
-    assert limits["MemoryReservation"] == 32 << 20
-    assert limits["CpuQuota"] / limits["CpuPeriod"] == pytest.approx(0.2)
-    group = pod.sh("sed -n 's/^.*:memory:\\|^0:://p' /proc/self/cgroup | head -1")
-    assert group  # the process is in a control group of its own
+    memory, reservation, quota, period = map(int, pod.sh(LIMITS).split())
+    assert (memory, reservation) == (64 << 20, 32 << 20)
+    assert quota / period == pytest.approx(0.2)
 
 
 def test_the_second_pod_that_claims_a_port_says_so(device: Device, pod: Pod) -> None:
     port = {"containerPort": 80, "hostPort": 18080, "hostIP": "127.0.0.1"}
-    second = device.deploy("second", {"containers": [container(ports=[port])]})
-    try:
-        status = second.wait_reason("HostPortInUse")
-        assert "18080" in status["message"]
-    finally:
-        device.remove("second")
+    with device.deployed("second", {"containers": [container(ports=[port])]}) as second:
+        assert "18080" in second.wait_reason("HostPortInUse")["message"]
     assert pod.is_running()
 
 
@@ -234,50 +258,13 @@ def test_a_volume_that_is_mounted_but_not_defined_is_named(device: Device, pod: 
     assert pod.containers() == before
 
 
-def test_a_host_path_that_is_missing_is_named(device: Device) -> None:
-    spec = {
-        "containers": [container(volumeMounts=[{"name": "gone", "mountPath": "/gone"}])],
-        "volumes": [{"name": "gone", "hostPath": {"path": "/srv/not-there", "type": "Directory"}}],
-    }
-    broken = device.deploy("broken", spec)
-    try:
-        assert "/srv/not-there" in broken.wait_reason("PodStartFailed")["message"]
-    finally:
-        device.remove("broken")
-
-
 @pytest.mark.parametrize(
     ("policy", "reason"), [("Never", "ImageNeverPull"), ("IfNotPresent", "ImagePullFailed")]
 )
 def test_an_image_that_is_missing_is_named(device: Device, policy: str, reason: str) -> None:
     spec = {"containers": [container(image="localhost/no-such-image:1", imagePullPolicy=policy)]}
-    imageless = device.deploy("imageless", spec)
-    try:
+    with device.deployed("imageless", spec) as imageless:
         assert "no-such-image" in imageless.wait_reason(reason)["message"]
-    finally:
-        device.remove("imageless")
-
-
-def test_a_pod_that_cannot_be_delivered_now_runs_on(device: Device, pod: Pod) -> None:
-    before = pod.containers()
-    pod.sh("echo kept >/export/state.db")
-    wanted = device.control.wanted.pop(NAME)
-    device.control.unresolved.add(NAME)
-    device.control.send()
-    device.control.wait_applied()
-    assert pod.containers() == before
-    device.control.wanted[NAME] = wanted
-    device.control.unresolved.clear()
-    device.control.send()
-    device.control.wait_applied()
-    assert pod.containers() == before
-    assert pod.sh("cat /export/state.db") == "kept"
-
-
-def test_the_network_of_the_device_can_be_the_pods_own(device: Device) -> None:
-    spec = {"hostNetwork": True, "containers": [container()]}
-    with device.running("on-the-host", spec) as pod:
-        assert "192.0.2.10" in pod.sh("ip address show eth0")
 
 
 @pytest.mark.deep
@@ -301,25 +288,25 @@ def test_namespaces_of_the_device_and_sysctls(device: Device) -> None:
 
 
 def test_a_pod_whose_containers_end_says_how(device: Device) -> None:
-    ends = [container("good", "exit 0"), container("bad", "exit 4")]
-    jobs = device.deploy("jobs", {"restartPolicy": "Never", "containers": ends})
-    try:
-        status = jobs.wait_phase("Exited")
-        assert status["reason"] == "ContainerFailed"
-        assert status["message"] == 'container "bad" exited with code 4'
+    script = "echo starting; echo 'cannot open /etc/shop.conf' >&2; exit 4"
+    ends = [container("good", "exit 0"), container("bad", script)]
+    with device.deployed("jobs", {"restartPolicy": "Never", "containers": ends}) as jobs:
+        status = device.control.wait_status(
+            "jobs", lambda status: "its log ends with" in status.get("message", "")
+        )
+        assert (status["status"], status["reason"]) == ("Exited", "ContainerFailed")
+        assert status["message"] == (
+            'container "bad" exited with code 4; its log ends with: '
+            "starting | cannot open /etc/shop.conf"
+        )
         codes = {name: state.exit_code for name, state in jobs.containers().items()}
         assert codes == {"good": 0, "bad": 4}
-    finally:
-        device.remove("jobs")
 
 
-def test_a_changed_config_map_makes_another_pod(device: Device) -> None:
-    env = [{"name": "MODE", "valueFrom": {"configMapKeyRef": {"name": "cfg", "key": "mode"}}}]
-    spec = {"containers": [container(env=env)]}
-    with device.running("changing", spec, config_maps={"cfg": {"mode": "slow"}}) as pod:
-        assert pod.sh("echo $MODE") == "slow"
-        pod.sh("echo kept >/export/x")
-        device.update("changing", spec, config_maps={"cfg": {"mode": "fast"}})
-        assert pod.sh("echo $MODE; cat /export/x") == "fast\nkept"
-        listed = json.loads(device.host.sh("podman pod ps --format json"))
-        assert [entry["Name"] for entry in listed if entry["Name"] == "changing"] == ["changing"]
+def test_a_changed_config_map_makes_another_pod(device: Device, pod: Pod) -> None:
+    pod.sh("echo kept >/export/x")
+    changed = {**SOURCES, "config_maps": {"cfg": {"level": "low", "lines": "three"}}}
+    device.update(NAME, GIVEN, **changed)
+    assert pod.sh("echo $CFG_level $CFG_lines; cat /export/x") == "low three\nkept"
+    assert pod.sh("cat /levels/sub/dir/level.txt") == "low"
+    assert device.pod_names().count(NAME) == 1

@@ -8,27 +8,38 @@ from typing import Any
 import pytest
 
 from pods.device import Device
+from pods.host import ADDRESS
+from pods.listener import PORT, TLS_PORT, Listener, running_listener
 from pods.pod import SLEEP, Pod, container
 from waiting import wait_until
 
+DAY = 86400  # seconds
+GRACE = 600  # seconds: more than a test waits
+PASSES = 6  # more than there are between the first pass and the report that a pod is ready
 # Long enough for a machine that stands still, short enough for a test.
 PATIENT = {"periodSeconds": 1, "timeoutSeconds": 30, "failureThreshold": 2}
 SERVER = "mkdir -p /tmp/www; echo fine >/tmp/www/health; exec httpd -f -p 8080 -h /tmp/www"
-
-
 BAD_END = "{ echo begin; echo no key; exit 3; }"
 # What a process may do and where it is: of the container's own and of a probe's.
 CONTEXT = (
     "{ id; pwd; env | sort; grep -v systemd: /proc/self/cgroup;"
     " grep -E '^(Groups|Cap|NoNewPrivs|Seccomp:)' /proc/self/status; }"
 )
+# The service `shop.Till` is well, the server as a whole is not.
 HEALTH_SERVER = """
 import asyncio
-from grpclib.health.service import Health
+from grpclib.health.check import ServiceStatus
+from grpclib.health.service import OVERALL, Health
 from grpclib.server import Server
 
+class Till:
+    def __mapping__(self):
+        return {"/shop.Till/Sell": None}
+
 async def main():
-    server = Server([Health()])
+    failing = ServiceStatus()
+    failing.set(False)
+    server = Server([Health({Till(): [], OVERALL: [failing]})])
     await server.start("0.0.0.0", 50051)
     await server.wait_closed()
 
@@ -44,12 +55,22 @@ def existing(path: str) -> dict[str, Any]:
     return {"exec": {"command": ["test", "-f", path]}}
 
 
+def shell(command: str) -> dict[str, Any]:
+    return {"exec": {"command": ["sh", "-c", command]}}
+
+
 def starts(pod: Pod) -> dict[str, int]:
     return {name: state.started_at for name, state in pod.containers().items()}
 
 
 @pytest.fixture(scope="module")
-def pod(device: Device) -> Iterator[Pod]:
+def listener(device: Device) -> Iterator[Listener]:
+    with running_listener(device) as listener:
+        yield listener
+
+
+@pytest.fixture(scope="module")
+def pod(device: Device, listener: Listener) -> Iterator[Pod]:
     """Run four containers: each has another kind of probe, and none has a program for it."""
     spec = {
         "containers": [
@@ -58,6 +79,7 @@ def pod(device: Device) -> Iterator[Pod]:
                 SERVER,
                 ports=[{"name": "http", "containerPort": 8080}],
                 livenessProbe=probe(httpGet={"path": "/health", "port": "http"}),
+                readinessProbe=probe(tcpSocket={"host": ADDRESS, "port": PORT}),
             ),
             container(
                 "side",
@@ -71,14 +93,19 @@ def pod(device: Device) -> Iterator[Pod]:
                     "capabilities": {"drop": ["ALL"]},
                 },
                 livenessProbe=probe(tcpSocket={"port": 8081}),
-                readinessProbe=probe(exec={"command": ["sh", "-c", f"{CONTEXT} >/dev/shm/probe"]}),
+                readinessProbe=probe(**shell(f"{CONTEXT} >/dev/shm/probe")),
             ),
-            container("main", readinessProbe=probe(**existing("/tmp/ready"))),
+            container(
+                "main",
+                readinessProbe=probe(**existing("/tmp/ready")),
+                livenessProbe=probe(**shell("touch /export/early"), initialDelaySeconds=DAY),
+            ),
             container(
                 "slow",
                 "trap 'exit 0' TERM; echo start >>/export/slow; sleep 86400 & wait",
                 startupProbe=probe(**existing("/tmp/started"), failureThreshold=1000),
                 livenessProbe=probe(**existing("/tmp/alive"), failureThreshold=1),
+                readinessProbe=probe(**shell("echo >>/tmp/passes"), successThreshold=PASSES),
             ),
         ]
     }
@@ -98,6 +125,7 @@ def test_a_pod_is_not_ready_before_its_probes_pass_and_says_which(pod: Pod) -> N
     pod.sh("touch /tmp/alive /tmp/started", "slow")
     pod.sh("touch /tmp/ready")
     wait_until(lambda: pod.status.get("ready"), 120)
+    assert int(pod.sh("wc -l </tmp/passes", "slow")) >= PASSES
     assert starts(pod) == before  # the startup probe kept the liveness probe waiting
     pod.sh("rm /tmp/ready")
     wait_until(lambda: pod.status.get("ready") is False, 120)
@@ -137,16 +165,24 @@ def test_a_worker_that_restarts_leaves_healthy_containers_alone_and_probes_again
     pod.sh("rm /tmp/ready")
     wait_until(lambda: pod.status.get("ready") is False, 120)
     assert starts(pod) == before
+    assert pod.sh("ls /export") == "slow"  # the delay of a probe is not over
 
 
 @pytest.fixture(scope="module")
-def uneven(device: Device) -> Iterator[Pod]:
-    """Run one container that works and one that exits as soon as it starts."""
+def uneven(device: Device, listener: Listener) -> Iterator[Pod]:
+    """Run containers that work, that exit as soon as they start, and that fail their probes."""
+    question = {
+        "scheme": "HTTPS",
+        "host": ADDRESS,
+        "port": TLS_PORT,
+        "path": "/ready",
+        "httpHeaders": [{"name": "Shop", "value": "open"}],
+    }
     spec = {
         "restartPolicy": "OnFailure",
-        "terminationGracePeriodSeconds": 60,
+        "terminationGracePeriodSeconds": GRACE,
         "containers": [
-            container("main"),
+            container("main", readinessProbe=probe(httpGet=question)),
             container("bad", f"test -e /export/well || {BAD_END}; {SLEEP}"),
             container(
                 "polite",
@@ -155,12 +191,17 @@ def uneven(device: Device) -> Iterator[Pod]:
                 livenessProbe=probe(**existing("/dev/null/no"), failureThreshold=3),
                 lifecycle={"preStop": {"exec": {"command": ["touch", "/export/hook-ran"]}}},
             ),
+            container(
+                "stubborn",
+                # A first process ignores SIGTERM unless it handles it.
+                f"mkdir /export/begun && exec sleep 86400; touch /tmp/well; {SLEEP}",
+                livenessProbe=probe(**existing("/tmp/well"), terminationGracePeriodSeconds=1),
+            ),
         ],
     }
-    found = device.deploy("uneven", spec)
-    wait_until(lambda: found.containers().get("main"), 120)
-    yield found
-    device.remove("uneven")
+    with device.deployed("uneven", spec) as found:
+        wait_until(lambda: found.containers().get("main"), 120)
+        yield found
 
 
 def test_a_container_in_a_crash_loop_is_paused_alone(uneven: Pod, device: Device) -> None:
@@ -194,11 +235,24 @@ def restrictions(device: Device, pod: Pod, name: str) -> str:
 
 
 def test_what_a_probe_ended_starts_again_under_on_failure_though_it_exited_with_0(
-    uneven: Pod,
+    uneven: Pod, device: Device
 ) -> None:
     before = starts(uneven)["polite"]
     wait_until(lambda: starts(uneven)["polite"] != before, 300)
     assert uneven.sh("ls /export/hook-ran")
+    ends = ("--filter", "container=uneven-polite", "--filter", "event=died")
+    codes = device.host.run(
+        *("podman", "events", "--stream=false", *ends, "--format", "{{.ContainerExitCode}}")
+    )
+    assert set(codes.split()) == {"0"}
+
+
+def test_a_probe_may_have_a_grace_period_of_its_own(uneven: Pod) -> None:
+    wait_until(lambda: uneven.sh("ls /tmp/well", "stubborn", check=False), GRACE / 2)
+
+
+def test_a_request_is_made_as_the_probe_says(uneven: Pod, listener: Listener) -> None:
+    wait_until(lambda: "HTTPS /ready open" in listener.requests(), 120)
 
 
 @pytest.mark.deep
@@ -224,7 +278,6 @@ def told(device: Device, workload: str) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.deep
 def test_a_pod_on_the_network_of_the_host_is_probed_there_by_grpc_too(device: Device) -> None:
     unit = "--unit=health --setenv=PYTHONPATH=$(systemctl show -P Environment" + (
         " flotta-device-worker | tr ' ' '\\n' | sed -n s/^PYTHONPATH=//p)"
@@ -234,7 +287,7 @@ def test_a_pod_on_the_network_of_the_host_is_probed_there_by_grpc_too(device: De
     spec = {
         "hostNetwork": True,
         "containers": [
-            container(readinessProbe=probe(grpc={"port": 50051})),
+            container(readinessProbe=probe(grpc={"port": 50051, "service": "shop.Till"})),
             container("open", readinessProbe=probe(tcpSocket={"port": 50051})),
             container(
                 "strong",
@@ -245,12 +298,13 @@ def test_a_pod_on_the_network_of_the_host_is_probed_there_by_grpc_too(device: De
     }
     try:
         with device.running("outward", spec) as outward:
+            assert ADDRESS in outward.sh("ip address show eth0")
             wait_until(lambda: outward.status.get("ready"), 120)
             device.host.sh("systemctl stop health")
             status = outward.wait_reason("ContainersNotReady")
             assert status["message"] in (
                 'container "main" is not ready: readiness probe:'
-                " gRPC health on port 50051: connection refused",
+                " gRPC health of 'shop.Till' on port 50051: connection refused",
                 'container "open" is not ready: readiness probe:'
                 " TCP connection to port 50051: connection refused",
             )

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from flotta.worker.workloads.units import unit_name
 from pods.control import DEVICE_ID
 from pods.device import Device
 from pods.host import ADDRESS, LIMIT
+from pods.listener import PORT, TLS_PORT, Listener, running_listener
 from pods.materials import IMAGE
 from pods.pod import Pod, container
 from waiting import wait_until
 
 NAME = "process"
-UNIT = unit_name(Path(f"/var/lib/flotta/worker/workloads/{NAME}/pod.yaml"))
 STUBBORN = "trap 'echo got-TERM >> /export/end; exit 0' TERM; while :; do sleep 1; done"
 
 
@@ -57,14 +56,68 @@ MAIN = container(
         "preStop": {"exec": {"command": ["sh", "-c", "echo stopping >> /export/end"]}},
     },
 )
-SPEC = {"containers": [MAIN], "terminationGracePeriodSeconds": 60}
+ASKING = container(
+    "asking",
+    ports=[{"name": "listener", "containerPort": PORT}],
+    lifecycle={
+        "postStart": {
+            "httpGet": {
+                "host": ADDRESS,
+                "port": "listener",
+                "path": "/started",
+                "httpHeaders": [{"name": "Shop", "value": "open"}],
+            }
+        },
+        "preStop": {
+            "httpGet": {
+                "host": ADDRESS,
+                "port": TLS_PORT,
+                "path": "/stopping",
+                "scheme": "HTTPS",
+                "httpHeaders": [{"name": "Shop", "value": "closed"}],
+            }
+        },
+    },
+)
+PAUSE = 4  # seconds: more than a unit takes for everything else on an idle machine
+NOW = "date +%s"  # whole seconds: differences that are at least PAUSE stay so
+WAITING = container(
+    "waiting",
+    f"trap '{NOW} >/export/ended; exit 0' TERM; sleep 86400 & wait",
+    lifecycle={hook: {"sleep": {"seconds": PAUSE}} for hook in ("postStart", "preStop")},
+)
+SPEC = {"containers": [MAIN, ASKING, WAITING], "terminationGracePeriodSeconds": 60}
 
 
 @pytest.fixture(scope="module")
-def pod(device: Device) -> Iterator[Pod]:
+def listener(device: Device) -> Iterator[Listener]:
+    with running_listener(device) as listener:
+        yield listener
+
+
+@pytest.fixture(scope="module")
+def pod(device: Device, listener: Listener) -> Iterator[Pod]:
     texts = {"labels": {"tier": "front"}, "annotations": {"note": "it's new"}}
     with device.running(NAME, SPEC, **texts) as pod:
+        state = ("systemctl", "is-active", pod.unit)  # it is when the hooks have run
+        wait_until(lambda: device.host.run(*state, check=False) == "active\n", LIMIT)
         yield pod
+
+
+@dataclass(frozen=True)
+class Restart:
+    """When systemd restarted the unit while the worker was stopped: seconds since 1970."""
+
+    began: int
+    ended: int
+
+
+@pytest.fixture(scope="module")
+def restart(device: Device, pod: Pod) -> Restart:
+    with device.without_worker():
+        began = int(device.host.sh(NOW))
+        device.host.run("systemctl", "restart", pod.unit, seconds=300)
+        return Restart(began, int(device.host.sh(NOW)))
 
 
 def variables(pod: Pod) -> dict[str, str]:
@@ -103,27 +156,46 @@ def test_the_hook_has_run_when_the_unit_is_started(pod: Pod) -> None:
 
 
 def test_a_restart_runs_the_hooks_without_the_worker_and_finds_an_address(
-    device: Device, pod: Pod
+    pod: Pod, restart: Restart
 ) -> None:
-    device.stop_worker()
-    try:
-        device.host.run("systemctl", "restart", UNIT, seconds=300)
-        assert pod.sh("cat /export/end").split() == ["stopping", "got-TERM"]
-        assert pod.sh("cat /export/start") == "started-by-bert"
-        assert variables(pod)["POD_IP"] in pod.sh("ip -4 address show")
-    finally:
-        device.start_worker()
+    assert pod.sh("cat /export/end").split() == ["stopping", "got-TERM"]
+    assert pod.sh("cat /export/start") == "started-by-bert"
+    assert variables(pod)["POD_IP"] in pod.sh("ip -4 address show")
 
 
-def test_an_image_of_root_does_not_run_where_it_must_not(device: Device) -> None:
-    spec = {"containers": [container()], "securityContext": {"runAsNonRoot": True}}
-    pod = device.deploy("rootless", spec)
-    status = pod.wait_reason("CreateContainerConfigError")
-    assert status["message"] == (
-        f'container "main" has runAsNonRoot and image {IMAGE} runs as root'
-    )
-    assert not pod.containers()
-    device.remove("rootless")
+def test_hooks_may_ask_a_server(listener: Listener, restart: Restart) -> None:
+    assert listener.requests() == [
+        "HTTP /started open",
+        "HTTPS /stopping closed",
+        "HTTP /started open",
+    ]
+
+
+def test_hooks_may_wait(pod: Pod, restart: Restart) -> None:
+    assert int(pod.sh("cat /export/ended")) - restart.began >= PAUSE
+    assert restart.ended - pod.containers()["waiting"].started_at >= PAUSE
+
+
+MUST_NOT: dict[str, Any] = {"securityContext": {"runAsNonRoot": True}}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"containers": [container()], **MUST_NOT},
+        {"containers": [container(**MUST_NOT)], "securityContext": {"runAsNonRoot": False}},
+    ],
+    ids=["pod", "container"],
+)
+def test_an_image_of_root_does_not_run_where_it_must_not(
+    device: Device, spec: dict[str, Any]
+) -> None:
+    with device.deployed("rootless", spec) as pod:
+        status = pod.wait_reason("CreateContainerConfigError")
+        assert status["message"] == (
+            f'container "main" has runAsNonRoot and image {IMAGE} runs as root'
+        )
+        assert not pod.containers()
 
 
 @pytest.mark.deep
@@ -134,10 +206,9 @@ def test_an_image_that_became_one_of_root_does_not_start_without_the_worker(devi
     with device.running("changing", spec) as pod:
         assert pod.sh("id -u") == "1000"
         build_image(device, image, "0")
-        device.stop_worker()
-        device.host.run("systemctl", "restart", pod.unit, check=False)
-        assert not pod.is_running()
-        device.start_worker()
+        with device.without_worker():
+            device.host.run("systemctl", "restart", pod.unit, check=False)
+            assert not pod.is_running()
         message = pod.wait_reason("CreateContainerConfigError")["message"]
         assert message == f'container "main" has runAsNonRoot and image {image} runs as root'
         build_image(device, image, "1000")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flotta.worker.workloads.units import unit_name
 from pods.device import Device
-from pods.pod import SLEEP, Pod, container
+from pods.pod import LIMITS, SLEEP, Pod, container
 
 GROUP, USER = 2000, 1000
 STORED = "/var/lib/containers/storage/volumes/{}/_data"
+
+
+def reference(path: str) -> dict[str, str]:
+    return {"apiVersion": "v1", "fieldPath": path}
+
+
 MOUNTED: dict[str, dict[str, Any]] = {
     "data": {"emptyDir": {}},
     "memory": {"emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}},
@@ -34,7 +38,7 @@ MOUNTED: dict[str, dict[str, Any]] = {
                 {"secret": {"name": "creds"}},
                 {
                     "downwardAPI": {
-                        "items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]
+                        "items": [{"path": "name", "fieldRef": reference("metadata.name")}]
                     }
                 },
             ]
@@ -42,7 +46,7 @@ MOUNTED: dict[str, dict[str, Any]] = {
     },
     "down": {
         "downwardAPI": {
-            "items": [{"path": "space", "fieldRef": {"fieldPath": "metadata.namespace"}}],
+            "items": [{"path": "space", "fieldRef": reference("metadata.namespace")}],
             "defaultMode": 0o440,
         }
     },
@@ -57,8 +61,10 @@ PATHS = [
     {"name": "host", "mountPath": "/sub/host", "subPath": "h", "readOnly": True},
     {"name": "data", "mountPath": "/sub/app.conf", "subPath": "conf/app.conf"},
 ]
-INIT = """\
+INIT = f"""\
 mkdir -p /data/conf /memory/m
+id -u > /export/init
+{LIMITS} >> /export/init
 echo made > /data/conf/app.conf
 touch /export/from-init /memory/m/from-init
 """
@@ -67,10 +73,6 @@ SOURCES: dict[str, Any] = {
     "secrets": {"creds": {"pw": "hunter2"}},
     "namespace": "shop",
 }
-
-
-def unit_of(name: str) -> str:
-    return unit_name(Path(f"/var/lib/flotta/worker/workloads/{name}/pod.yaml"))
 
 
 def volumes(*names: str) -> list[dict[str, Any]]:
@@ -91,10 +93,18 @@ def full(device: Device) -> Iterator[Pod]:
         "user", volumeMounts=mounts("data", "memory", "db"), securityContext={"runAsUser": USER}
     )
     spec = {
-        "initContainers": [container("first", INIT, volumeMounts=mounts("data", "memory"))],
+        "initContainers": [
+            container(
+                "first",
+                INIT,
+                volumeMounts=mounts("data", "memory"),
+                securityContext={"runAsUser": USER},
+                resources={"limits": {"memory": "48Mi", "cpu": "300m"}},
+            )
+        ],
         "containers": [main, user],
         "volumes": volumes(*MOUNTED),
-        "securityContext": {"fsGroup": GROUP},
+        "securityContext": {"fsGroup": GROUP, "fsGroupChangePolicy": "OnRootMismatch"},
         "terminationGracePeriodSeconds": 1,
     }
     with device.running("full", spec, **SOURCES) as pod:
@@ -175,6 +185,12 @@ def test_init_containers_see_the_volumes_and_make_paths_in_them(full: Pod) -> No
     ]
 
 
+def test_an_init_container_has_its_own_user_and_limits(full: Pod) -> None:
+    user, memory, _, quota, period = map(int, full.sh("cat /export/init").split())
+    assert (user, memory) == (USER, 48 << 20)
+    assert quota / period == pytest.approx(0.3)
+
+
 def test_every_volume_belongs_to_the_group(full: Pod) -> None:
     assert str(GROUP) in full.sh("id -G", "user").split()
     full.sh("for i in data memory db export; do touch /$i/of-user; done", "user")
@@ -190,24 +206,29 @@ def test_export_can_be_written_by_the_user_of_the_container(other: Pod) -> None:
 def test_a_restart_without_the_worker_keeps_and_prepares_everything(
     device: Device, full: Pod
 ) -> None:
-    full.sh("echo kept | tee /data/kept /memory/kept /db/kept > /export/kept")
-    unit = unit_of("full")
-    device.stop_worker()
-    device.host.sh(f"systemctl restart '{unit}'")
-    assert full.sh("cat /data/kept /memory/kept /db/kept /export/kept").split() == ["kept"] * 4
-    assert full.sh("cat /sub/data/state 2>/dev/null; test -f /sub/run.sh && echo file") != ""
-    device.start_worker()
+    full.sh("echo kept | tee /data/kept /memory/kept /db/kept /sub/data/kept > /export/kept")
+    full.sh("touch /data/of-root; chgrp 0 /data/of-root")
+    with device.without_worker():
+        device.host.sh(f"systemctl restart '{full.unit}'")
+        places = ["/data", "/memory", "/db", "/sub/data", "/export"]
+        found = full.sh(f"cat {' '.join(f'{place}/kept' for place in places)}")
+        assert found.split() == ["kept"] * len(places)
+        assert full.sh("/sub/run.sh") == "ran"
+        # The volume itself belongs to the group, so nothing in it is given to the group again.
+        assert full.sh("stat -c %g /data /data/of-root").split() == [str(GROUP), "0"]
 
 
+@pytest.mark.deep  # what a link does is in tests/unit/test_worker_volume_preparation.py
 def test_a_link_that_a_container_made_leads_nowhere(device: Device, full: Pod) -> None:
     full.sh("rm -rf /data/a && ln -s /etc /data/a")
-    device.host.sh(f"systemctl restart '{unit_of('full')}'", check=False)
+    device.host.sh(f"systemctl restart '{full.unit}'", check=False)
     status = full.wait_phase("Error")
     assert status["message"] == 'volume "data": path "a/b": "a" is a symbolic link'
     device.host.sh("rm /var/lib/flotta/worker/workloads/full/volumes/data/a")
     full.wait_phase("Running")
 
 
+@pytest.mark.deep  # what the worker decides is in tests/unit/test_worker_evictions.py
 def test_a_pod_that_takes_more_than_its_limit_starts_again_empty(device: Device) -> None:
     script = (
         "test -e /export/once || dd if=/dev/zero of=/data/big bs=1M count=4; touch /export/once"
@@ -225,6 +246,7 @@ def test_a_pod_that_takes_more_than_its_limit_starts_again_empty(device: Device)
         assert pod.sh("ls -A /data") == ""
 
 
+@pytest.mark.deep  # which claims it takes over is in tests/unit/test_worker_claims.py
 def test_an_upgrade_takes_over_claims_and_leaves_what_was_an_empty_dir(device: Device) -> None:
     directory = "/var/lib/flotta/worker/workloads/upgraded"
     earlier = {
@@ -264,16 +286,18 @@ def test_an_upgrade_takes_over_claims_and_leaves_what_was_an_empty_dir(device: D
     assert device.host.sh(f"cat {left}").split() == ["old", "old"]
 
 
-def test_a_claim_outlives_its_workloads_and_an_empty_dir_does_not(device: Device) -> None:
+def test_a_claim_outlives_its_workloads_and_an_empty_dir_does_not(
+    device: Device, full: Pod, other: Pod
+) -> None:
     spec = {
         "containers": [container(volumeMounts=mounts("data", "db", "memory"))],
         "volumes": volumes("data", "db", "memory"),
         "terminationGracePeriodSeconds": 1,
     }
-    with device.running("first", spec, **SOURCES) as pod:
-        pod.sh("echo first | tee /data/state /memory/state > /db/of-first")
-    assert device.host.sh("ls -A /run/flotta-volumes | grep -x first || true") == ""
-    with device.running("first", spec, **SOURCES) as pod:
+    full.sh("echo first | tee /data/state /memory/state > /db/of-first")
+    device.remove("full", "other")
+    assert device.host.sh("ls -A /run/flotta-volumes | grep -x full || true") == ""
+    with device.running("full", spec, **SOURCES) as pod:
         assert pod.sh("cat /db/of-first; ls -A /data /memory").split() == [
             "first",
             "/data:",
