@@ -34,7 +34,7 @@ FIELDS = {
     ProbeKind.READINESS: "readinessProbe",
 }
 MAX_NUMBER = (1 << 31) - 1  # Kubernetes' numbers of probes are int32
-MAX_GRACE = 3600  # seconds, as of a pod
+MAX_GRACE = 3600  # seconds; what is longer is refused before (pod_fields)
 
 
 def take_probes(spec: PodSpec, grace: int) -> tuple[ContainerProbes, ...]:
