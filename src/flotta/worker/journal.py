@@ -42,6 +42,8 @@ async def read_container_lines(
     container_id: str, count: int, since: float, until: float
 ) -> list[str]:
     """Return the last lines that a container wrote between two times, in seconds since 1970."""
+    # What was sent to journald before is in the journal then (journalctl(1)).
+    await run("journalctl", "--sync", timeout=COMMAND_TIMEOUT)
     match = f"CONTAINER_ID_FULL={container_id}"
     fields = f"--output-fields=MESSAGE,{SENT}"
     query = (*QUERY, "-o", "json", fields, f"--lines={CONTAINER_LINES}", match)
