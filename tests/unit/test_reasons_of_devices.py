@@ -198,7 +198,8 @@ async def test_what_happens_unexpectedly_to_one_workload_is_reported(
         raise raised
 
     reconciler: Any = Reconciler.__new__(Reconciler)
-    reconciler._desired, reconciler.failures, reconciler.activities = None, {}, {}
+    reconciler._desired, reconciler._changed = None, {}
+    reconciler.failures, reconciler.activities = {}, {}
     reconciler._converge, reconciler._wake_later = converge, lambda _: None
     reconciler._note_attempts, reconciler._on_change = lambda _: None, lambda: None
     await reconciler._converge_guarded("web")

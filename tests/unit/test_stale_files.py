@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from workload_host import RUNS, STARTS, Host, running
 from flotta.protocol.models import DeviceConfigurationMessage, Workload
 from flotta.worker import podman
 from flotta.worker.podman import Container
+from flotta.worker.workloads import execution
 from flotta.worker.workloads.manifest import DIGEST_LABEL
 from waiting import eventually
 
@@ -90,6 +92,25 @@ async def test_the_files_of_a_running_pod_stay_until_its_successor_has_started(
         assert host.list_parts() == {"text old", "old", "text new", "new"}
         host.release.set()
         await eventually(lambda: host.list_parts() == {"text new", "new"})
+
+
+async def test_a_change_that_comes_while_they_are_removed_is_not_lost(
+    tmp_path: Path, host: PodHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def remove(*_: object) -> None:
+        begun.set()
+        goes_on.wait()
+
+    monkeypatch.setattr(execution, "remove_stale_parts", remove)
+    async with running(tmp_path) as feature:
+        feature.configure(web("old"))
+        await eventually(begun.is_set)
+        feature.configure(web("new"))
+        await eventually(lambda: not feature._reconciler._wake.is_set())
+        goes_on.set()
+        await eventually(lambda: len(host.started) == 2)
 
 
 async def test_they_go_too_when_systemd_starts_the_successor_without_the_worker(

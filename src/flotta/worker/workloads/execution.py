@@ -167,15 +167,17 @@ class StepExecution:
             raise StartError(classify_start_failure(message), message)
         log.info("Workload %s is started", name)
 
-    async def remove_stale_parts(self, pod: Pod | None, present: str) -> None:
+    async def remove_stale_parts(self, pod: Pod | None, present: str) -> bool:
         """Remove what nothing uses any more once a pod has replaced another, also without us.
 
-        `present` is the digest of the pod that exists, `pod` the one that is desired.
+        `present` is the digest of the pod that exists, `pod` the one that is desired. Returns
+        whether that took time.
         """
         if pod is None or pod.digest != present or pod.name in self._tidy:
-            return
-        await asyncio.to_thread(remove_stale_parts, pod, self._files.paths_of(pod.name))
+            return False
         self._tidy.add(pod.name)
+        await asyncio.to_thread(remove_stale_parts, pod, self._files.paths_of(pod.name))
+        return True
 
     async def _restart_unit(self, unit: str) -> bool:
         """Start a unit; return whether it started. A start that takes long gives up its slot."""

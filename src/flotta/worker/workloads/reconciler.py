@@ -243,6 +243,8 @@ class Reconciler:
             self._wake_later(BUG_RETRY)
         finally:
             self.activities.pop(name, None)
+            if self._change_event(name).is_set():
+                self.wake()  # while a task ends, a change begins no other
 
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)
@@ -258,7 +260,8 @@ class Reconciler:
             steps = self._planner.plan(name, wanted, delay)
             if not steps:
                 self._note_health(name)
-                await self._execution.remove_stale_parts(pod, self._observer.digest_of(name))
+                if await self._execution.remove_stale_parts(pod, self._observer.digest_of(name)):
+                    continue
                 break
             if delay.seconds_left > 0:
                 await sleep_unless_changed(changed, delay.seconds_left)
