@@ -431,7 +431,8 @@ def registered(host: OverlaidHost) -> Iterator[dict[str, Any]]:
         }
 
 
-@pytest.mark.parametrize("again", [False, pytest.param(True, marks=pytest.mark.deep)])
+@pytest.mark.deep  # tests/e2e/test_zz_foreign_identity.py moves one in each run, on a host
+@pytest.mark.parametrize("again", [False, True])
 def test_identity_stays_moves_and_is_removed_with_what_the_device_made(
     host: OverlaidHost, registered: dict[str, Any], again: bool
 ) -> None:
