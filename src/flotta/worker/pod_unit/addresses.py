@@ -8,10 +8,10 @@ up, so no other pod gets it meanwhile.
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
 
 from flotta.durable_files import write_atomically
+from flotta.worker.host_address import LOOPBACK, find_host_address
 from flotta.worker.pod_unit.plan import (
     ADDRESS_FILE,
     ADDRESSED_INIT,
@@ -31,9 +31,6 @@ from flotta.worker.pod_unit.podman_calls import (
 
 NETWORK_VARIABLE = "FLOTTA_POD_NETWORK"  # the option for podman, in the drop-in
 MANIFESTS = (("pod.yaml", ADDRESSED_MANIFEST), ("init.yaml", ADDRESSED_INIT))
-LOOPBACK = "127.0.0.1"
-# Addresses that no host has (RFC 5737, RFC 3849): asking for the way there sends nothing.
-ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 
 
 async def write_addresses(plan: ProcessPlan, directory: Path) -> None:
@@ -51,18 +48,6 @@ async def write_addresses(plan: ProcessPlan, directory: Path) -> None:
                 text = text.replace(mark, value)
             write_atomically(directory / addressed, text.encode(), 0o600)
     write_atomically(directory / ADDRESS_FILE, f"{NETWORK_VARIABLE}={option}\n".encode(), 0o600)
-
-
-def find_host_address() -> str:
-    """Return the address from which this host reaches others, empty when it has no way out."""
-    for family, elsewhere in ELSEWHERE:
-        try:
-            with socket.socket(family, socket.SOCK_DGRAM) as way:
-                way.connect((elsewhere, 9))
-                return str(way.getsockname()[0])
-        except OSError:
-            continue
-    return ""
 
 
 async def _find_free_address(workload: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Literal
 
+from flotta.worker.host_address import LOOPBACK
 from flotta.worker.http_get_action import HttpGet
 from flotta.worker.pod_unit.plan import Hook, ProcessPlan
 from flotta.worker.pod_unit.podman_calls import (
@@ -26,7 +27,6 @@ from flotta.worker.probes.probe import ProbeFailed, ProbeImpossible
 
 HOOK_TIMEOUT = 24 * 3600.0  # seconds for a postStart hook: Kubernetes has no limit
 LEAST_GRACE = 2  # seconds that containers have after a preStop hook took all, as Kubernetes
-LOOPBACK = "127.0.0.1"
 
 
 Kind = Literal["postStart", "preStop"]

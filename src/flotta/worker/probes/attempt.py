@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from flotta.worker.host_address import IPV4, LOOPBACK, find_host_address
 from flotta.worker.http_get_action import HttpGet
 from flotta.worker.podman import Placement
-from flotta.worker.probes.connection import find_host_address
 from flotta.worker.probes.exec_command import run_command
 from flotta.worker.probes.grpc_health import check_health
 from flotta.worker.probes.http_get import get
@@ -49,11 +49,16 @@ async def _act(action: Action, container_id: str, place: Placement) -> None:
         case Exec():
             await run_command(action, container_id, place)
         case HttpGet():
-            await get(action, place.address or find_host_address())
+            await get(action, _find_address(place))
         case TcpSocket():
-            await open_socket(action, place.address or find_host_address())
+            await open_socket(action, _find_address(place))
         case Grpc():
-            await check_health(action, place.address or find_host_address())
+            await check_health(action, _find_address(place))
+
+
+def _find_address(place: Placement) -> str:
+    """Return where a container is asked; on the host's network as on Kubernetes, at the host's."""
+    return place.address or find_host_address((IPV4,)) or LOOPBACK
 
 
 def describe(action: Action) -> str:

@@ -20,7 +20,6 @@ from flotta.worker.probes.probe import ProbeFailed, ProbeImpossible
 
 CHUNK = 16 * 1024  # bytes read at once
 MAX_RECEIVED = 64 * 1024  # bytes of a response; what counts is at its beginning
-ELSEWHERE = "192.0.2.1"  # an address for documentation (RFC 5737), by the default route
 # What the worker or the device has used up: the container may be in the best of health.
 USED_UP = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
 RESOLVERS = ThreadPoolExecutor(2, "probe-resolver")
@@ -78,17 +77,6 @@ async def _open(host: str, port: int, context: ssl.SSLContext | None) -> Connect
     except ValueError as error:  # of a name that cannot be that of a host
         raise ProbeFailed(f"the host {host!r} has no address") from error
     return Connection(reader, writer)
-
-
-def find_host_address() -> str:
-    """Return the address of this host with which it reaches others, else that of loopback.
-
-    A pod on the host's network is probed there, as on Kubernetes; nothing is sent to find it.
-    """
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((ELSEWHERE, 9))
-        return str(probe.getsockname()[0])
-    return "127.0.0.1"
 
 
 async def _resolve(host: str) -> str:
