@@ -8,9 +8,9 @@ whether something would be.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from rendered_pages import ROOT, write_pages
+from rendered_pages import ROOT, replace_table, write_pages
 
 from flotta.pod_fields import containers, pod, volumes
 from flotta.pod_fields.field import Field, Refusal, Support
@@ -40,20 +40,8 @@ COLUMNS = "Field", "Support", "What happens", "What is refused"
 def render(page: str) -> str:
     """Return the page with the tables as the code has them."""
     for heading, rows in SECTIONS.items():
-        before, text = page.split(f" {heading}\n", 1)
-        start = text.index(f"\n| {COLUMNS[0]} |") + 1
-        end = text.index("\n\n", start) + 1 if "\n\n" in text[start:] else len(text)
-        page = f"{before} {heading}\n{text[:start]}{_table(rows)}{text[end:]}"
+        page = replace_table(page, heading, COLUMNS, map(_cells, rows))
     return page
-
-
-def _table(rows: Sequence[Field]) -> str:
-    head = _line(COLUMNS), f"|{'---|' * len(COLUMNS)}\n"
-    return "".join((*head, *(_line(_cells(row)) for row in rows)))
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
 
 def _cells(row: Field) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ whether something would be.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from rendered_pages import ROOT, write_pages
+from rendered_pages import ROOT, replace_table, write_pages
 
 from flotta.protocol.reasons import (
     conditions,
@@ -69,25 +69,14 @@ COLUMNS: dict[type, tuple[str, ...]] = {
 def render(page: str) -> str:
     """Return the page with the tables as the code has them."""
     for heading, rows in SECTIONS.items():
-        before, text = page.split(f" {heading}\n", 1)
-        start = text.index(f"\n| {_first_column(rows)} |") + 1
-        end = text.index("\n\n", start) + 1 if "\n\n" in text[start:] else len(text)
-        page = f"{before} {heading}\n{text[:start]}{_table(rows)}{text[end:]}"
+        page = replace_table(page, heading, _columns(rows), map(_cells, rows))
     return page
 
 
-def _first_column(rows: Sequence[Reason]) -> str:
-    return "Pod reason" if isinstance(rows[0].place, PodReason) else FIRST
-
-
-def _table(rows: Sequence[Reason]) -> str:
-    columns = (_first_column(rows), *COLUMNS[type(rows[0].place)], *LAST)
-    head = _line(columns), f"|{'---|' * len(columns)}\n"
-    return "".join((*head, *(_line(_cells(row)) for row in rows)))
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+def _columns(rows: Sequence[Reason]) -> tuple[str, ...]:
+    place = rows[0].place
+    first = "Pod reason" if isinstance(place, PodReason) else FIRST
+    return first, *COLUMNS[type(place)], *LAST
 
 
 def _cells(row: Reason) -> tuple[str, ...]:

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+Row = Sequence[str]  # the cells
 ROOT = Path(__file__).parents[1]
+
+
+def replace_table(page: str, heading: str, header: Row, rows: Iterable[Row]) -> str:
+    """Return the page with another table below a heading, the first that begins like `header`."""
+    before, text = page.split(f" {heading}\n", 1)
+    start = text.index(f"\n| {header[0]} |") + 1
+    end = text.index("\n\n", start) + 1 if "\n\n" in text[start:] else len(text)
+    table = "".join([_line(header), f"|{'---|' * len(header)}\n", *map(_line, rows)])
+    return f"{before} {heading}\n{text[:start]}{table}{text[end:]}"
+
+
+def _line(cells: Row) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
 
 def write_pages(pages: Mapping[Path, str]) -> bool:

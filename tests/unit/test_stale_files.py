@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +80,9 @@ def prepare_volume(host: PodHost, name: str) -> None:
     (host.state / "volumes" / name).mkdir(parents=True, exist_ok=True)
 
 
-async def test_the_files_of_a_running_pod_stay_until_its_successor_has_started(
-    tmp_path: Path, host: PodHost
-) -> None:
+@asynccontextmanager
+async def replacing(tmp_path: Path, host: PodHost) -> AsyncIterator[None]:
+    """Yield while one pod runs and another one is being started in its place."""
     async with running(tmp_path) as feature:
         feature.configure(web("old"))
         await eventually(host.running)
@@ -89,6 +91,13 @@ async def test_the_files_of_a_running_pod_stay_until_its_successor_has_started(
         feature.configure(web("new"))
         await eventually(lambda: len(host.started) == 2)
         prepare_volume(host, "new")
+        yield
+
+
+async def test_the_files_of_a_running_pod_stay_until_its_successor_has_started(
+    tmp_path: Path, host: PodHost
+) -> None:
+    async with replacing(tmp_path, host):
         assert host.list_parts() == {"text old", "old", "text new", "new"}
         host.release.set()
         await eventually(lambda: host.list_parts() == {"text new", "new"})
@@ -116,14 +125,8 @@ async def test_a_change_that_comes_while_they_are_removed_is_not_lost(
 async def test_they_go_too_when_systemd_starts_the_successor_without_the_worker(
     tmp_path: Path, host: PodHost
 ) -> None:
-    async with running(tmp_path) as feature:
-        feature.configure(web("old"))
-        await eventually(host.running)
-        prepare_volume(host, "old")
-        host.release.clear()
-        feature.configure(web("new"))
-        await eventually(lambda: len(host.started) == 2)
-        prepare_volume(host, "new")
+    async with replacing(tmp_path, host):
+        pass
     for unit in host.units:
         host.play(unit)
     assert host.list_parts() == {"text old", "old", "text new", "new"}

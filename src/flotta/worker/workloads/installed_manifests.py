@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from flotta.durable_files import read_bounded
@@ -47,7 +48,13 @@ def _read_specs(files: WorkloadFiles) -> Iterator[dict[str, Any]]:
     for name in files.list_installed():
         paths = files.paths_of(name)
         for path in (paths.manifest, paths.init_manifest):
-            try:
-                yield json.loads(read_bounded(path, MAX_MANIFEST))["spec"]
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
+            if spec := read_spec(path):
+                yield spec
+
+
+def read_spec(manifest: Path) -> dict[str, Any]:
+    """Return the PodSpec of a manifest, empty where it cannot be read."""
+    try:
+        return dict(json.loads(read_bounded(manifest, MAX_MANIFEST))["spec"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

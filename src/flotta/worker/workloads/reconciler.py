@@ -25,7 +25,12 @@ from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.interruptions import Interruptions
 from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.planning import Planner
-from flotta.worker.workloads.retry import RetryDelay, run_unless_changed, sleep_unless_changed
+from flotta.worker.workloads.retry import (
+    DISK_RETRY,
+    RetryDelay,
+    run_unless_changed,
+    sleep_unless_changed,
+)
 from flotta.worker.workloads.revival import Revival
 from flotta.worker.workloads.steps import Step, may_take_long, plan_suspension
 from flotta.worker.workloads.suspension import Suspension
@@ -34,7 +39,6 @@ from flotta.worker.workloads.wiping import RemoveStored, WorkloadWipe, remove_no
 
 log = logging.getLogger(__name__)
 
-DISK_RETRY = 10.0  # seconds after an error of the disk
 BUG_RETRY = 30.0  # seconds after an unexpected error
 
 

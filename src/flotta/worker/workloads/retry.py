@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from flotta.backoff import Backoff
 
+DISK_RETRY = 10.0  # seconds after an error of the disk
 WORKLOAD_RETRY = 2.0, 120.0  # seconds: the first delay, the longest
 
 

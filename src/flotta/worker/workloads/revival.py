@@ -7,17 +7,16 @@ exited with code 0 under the policy OnFailure, and when podman was killed in bet
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable
 from typing import Protocol
 
 from flotta.backoff import Backoff
-from flotta.durable_files import read_bounded
 from flotta.protocol.reasons.workloads import CONTAINER_RESTARTED
 from flotta.worker.podman import Container
 from flotta.worker.workloads.crash_loop import ContainerName
 from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.installed_manifests import read_spec
 from flotta.worker.workloads.manifest import is_name
 from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.probe_ends import was_ended
@@ -25,7 +24,6 @@ from flotta.worker.workloads.probe_ends import was_ended
 log = logging.getLogger(__name__)
 
 PATIENCE = 10.0, 300.0  # seconds that podman has for its own restart at first, and at most
-MAX_MANIFEST = 32 << 20  # bytes
 
 
 class Starts(Protocol):
@@ -109,10 +107,9 @@ class Revival:
 
     def _read_policy(self, name: str) -> tuple[str, frozenset[str]]:
         """Return restart policy and regular containers of the pod on disk."""
+        spec = read_spec(self._files.paths_of(name).manifest) if is_name(name) else {}
         try:
-            path = self._files.paths_of(name).manifest if is_name(name) else None
-            spec = json.loads(read_bounded(path, MAX_MANIFEST))["spec"] if path else {}
             names = frozenset(container["name"] for container in spec.get("containers", ()))
-            return spec.get("restartPolicy") or "Always", names
-        except (OSError, ValueError, KeyError, TypeError):
+        except (KeyError, TypeError):
             return "", frozenset()
+        return spec.get("restartPolicy") or "Always", names

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable
 from flotta.protocol.reasons.device_programs import STATE_NOT_STORED
 from flotta.protocol.reasons.refusals import DEVICE_QUARANTINED
 from flotta.worker.workloads.interruptions import Interruptions
+from flotta.worker.workloads.retry import DISK_RETRY
 from flotta.worker.workloads.suspension import Suspension
 
 log = logging.getLogger(__name__)
-
-DISK_RETRY = 10.0  # seconds after an error of the disk
 
 
 class SuspensionSwitch:
