@@ -117,6 +117,37 @@ async def test_expired_certificate_is_renewed_at_the_start(
         await eventually(lambda: api.issued and files.serial == api.issued[0])
 
 
+async def test_device_without_a_registration_certificate_renews_and_returns_after_its_expiry(
+    files: DeviceFiles, api: SmallEdgeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = configure(files, api)
+    files.give_identity(api.authority, days=0)
+    for name in ("cert.pem", "key.pem"):
+        (files.pki / name).unlink()
+    async with running(settings), worker_of(settings) as worker:
+        await eventually(lambda: api.issued and files.serial == api.issued[0])
+        api.refuse_before = len(api.issued) + 1
+        assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
+    assert not [what for kind, what in api.requests if kind == "registration"]
+    assert "IdentityUnusable" not in caplog.text
+
+
+async def test_lost_identity_comes_back_with_a_registration_certificate_and_without_a_restart(
+    files: DeviceFiles, api: SmallEdgeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = configure(files, api)
+    (files.pki / "cert.pem").rename(files.pki / "taken.pem")
+    (files.pki / "key.pem").rename(files.pki / "taken.key")
+    async with running(settings), worker_of(settings) as worker:
+        assert await worker.send("heartbeat", {}) == {}
+        assert "its pods keep running. Run the role flotta.edge.device" in caplog.text
+        (files.pki / "taken.key").rename(files.pki / "key.pem")
+        (files.pki / "taken.pem").rename(files.pki / "cert.pem")
+        assert (await worker.send("heartbeat", {}))["StatusCode"] == 401
+        await eventually(lambda: api.issued and files.serial == api.issued[0])
+        assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
+
+
 async def test_server_that_refuses_every_new_certificate_is_not_flooded(
     files: DeviceFiles, api: SmallEdgeApi
 ) -> None:

@@ -202,6 +202,33 @@ def test_nothing_usable_is_said_in_a_sentence(pki: Path) -> None:
         open_store(pki).load_current()
 
 
+def test_device_that_joined_needs_no_registration_certificate(
+    pki: Path, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    install(open_store(pki), authority)
+    for name in ("cert.pem", "key.pem"):
+        (pki / name).unlink()
+    store = open_store(pki)
+    store.rewrite_keys()
+    assert store.load_current().is_device
+    install(store, authority)  # a renewal
+    store.mark_used(store.load_current())
+    assert [identity.cert_path.parent.name for identity in store.load_identities()] == ["2"]
+    assert caplog.text == ""
+    store.wipe()
+    with pytest.raises(IdentityUnusable, match=r"pods keep running\. Run the role flotta\.edge"):
+        store.load_current()
+
+
+def test_half_a_registration_identity_is_a_fault(
+    pki: Path, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    install(open_store(pki), authority)
+    (pki / "key.pem").unlink()
+    assert open_store(pki).load_current().is_device
+    assert f"{pki}/cert.pem is not used" in caplog.text
+
+
 def test_unfit_certificates_are_not_installed(pki: Path, authority: Authority) -> None:
     store = open_store(pki)
     pending = store.ensure_pending_key()

@@ -9,7 +9,8 @@ See docs/reference/device.md#renewal-and-key-rotation for the rules.
 
 The pending key survives retries and restarts: the Edge API accepts a repeated registration for the
 same key only, and a lost response must not lock the device out. The key is removed after the
-switch. The registration certificate and its key, which Ansible installs, are never touched.
+switch. The registration certificate and its key, which Ansible installs, are never touched. They
+may be missing: Ansible removes them once the device has an identity of its own.
 Former releases wrote keys as PKCS#8; `rewrite_keys` replaces each such file by one rename.
 """
 
@@ -67,7 +68,7 @@ class IdentityStore:
         A broken current generation is skipped for the one before, and that for the registration
         identity.
         """
-        registration = list(self._load_usable([self._registration]))
+        registration = self._load_registration()
         folders = (self._folder / name for name in self._order_generations())
         devices = self._load_usable((folder / CERT, folder / KEY) for folder in folders)
         own = [identity for identity in devices if self._is_own(identity, registration)]
@@ -79,8 +80,10 @@ class IdentityStore:
         if not identities:
             certificate, _ = self._registration
             raise IdentityUnusable(
-                f"This device has no usable certificate: {certificate} and its key are missing or "
-                "broken. Run the role flotta.edge.device to install the registration certificate."
+                f"This device has no usable certificate: none of its own is in {self._folder}, and "
+                f"{certificate} or its key is missing or broken. Nothing is removed, and its pods "
+                "keep running. Run the role flotta.edge.device to install the registration "
+                "certificate, with which it joins again."
             )
         return identities[0]
 
@@ -214,6 +217,12 @@ class IdentityStore:
         except OSError:
             return names
         return [current, *(name for name in names if name != current)]
+
+    def _load_registration(self) -> list[Identity]:
+        """Return the registration identity, none if it was removed or is not usable."""
+        if not any(map(os.path.lexists, self._registration)):
+            return []
+        return list(self._load_usable([self._registration]))
 
     def _load_usable(self, files: Iterable[tuple[Path, Path]]) -> Iterator[Identity]:
         for cert_path, key_path in files:

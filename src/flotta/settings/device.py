@@ -29,12 +29,15 @@ CLIENT_ID = Text(
     input_default="{{ inventory_hostname }}",
 )
 CERT_FILE = FilePath(
-    help="Registration certificate, PEM.",
+    help="Registration certificate, PEM. The file is missing once the device has a certificate of "
+    "its own.",
     key="cert-file",
     required=True,
 )
 KEY_FILE = FilePath(
-    help="Private key of the registration certificate, PEM.", key="key-file", required=True
+    help="Private key of the registration certificate, PEM. It goes with the certificate.",
+    key="key-file",
+    required=True,
 )
 CA_ROOT = Words(
     help="Files with the CA certificates that the Edge API's certificate is checked against.",
