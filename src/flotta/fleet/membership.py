@@ -1,0 +1,27 @@
+"""Which device certificates an EdgeDevice accepts.
+
+The rules are in docs/reference/wire-protocol.md#device-id-and-namespace.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flotta.fleet.adoption import former_identity, identity_of
+from flotta.identity.peers import Peer
+from flotta.resources.objects.devices import EdgeDevice
+from flotta.resources.views import uid_of
+from flotta.rfc3339 import parse_time
+
+# Certificates of v0.2 name no EdgeDevice UID, and begin a day before they were signed.
+BACKDATED = timedelta(days=1, minutes=5)
+
+
+def accepts(device: EdgeDevice, peer: Peer) -> bool:
+    """Tell whether a certificate for the name of an EdgeDevice was issued for this very object."""
+    if former_identity(device) == identity_of(peer):
+        return True
+    if peer.uid is not None:
+        return uid_of(device) == peer.uid
+    created = parse_time(device["metadata"]["creationTimestamp"])
+    return created is not None and created <= peer.not_before + BACKDATED
