@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TypeAlias
 
 from flotta.cli.commands import run_command
 from flotta.cli.kubeconfig import LOCAL_KUBECONFIG
+from flotta.cli.registration_options import Commands, add_registration
 from flotta.printable_text import printable_lines
 from flotta.protocol.directives import KEEP_PODS, STOP_PODS
-
-Commands: TypeAlias = (
-    "argparse._SubParsersAction[argparse.ArgumentParser]"  # generic in its stubs only
-)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -43,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_adoption(commands)
     _add_decommission(commands)
     _add_device(commands)
+    add_registration(commands)
     _add_explain(commands)
     _add_manifests(commands)
     _add_convert(commands)

@@ -1,0 +1,174 @@
+"""`flotta registration`: issue, list and end the certificates with which devices join."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+
+from flotta.cli.adoption import own_namespace
+from flotta.cli.connection import run_connected
+from flotta.cli.registration import Batches
+from flotta.cli.registration_table import batches_as_table
+from flotta.durable_files import write_atomically
+from flotta.fleet.batch_specification import dump_specification
+from flotta.fleet.issued_batches import IssuedBatch, describe
+from flotta.fleet.registration_batches import SpecificationFields
+from flotta.resources.client import Client
+from flotta.rfc3339 import format_time
+
+PROGRAM = "flotta registration"
+ISSUE_CHECK = 0.2  # seconds between two looks whether a certificate is issued
+
+
+def run(options: argparse.Namespace) -> str:
+    """Return the text to print. Raises ValueError with a sentence."""
+    work = {"issue": _issue, "list": _list, "expire": _expire, "revoke": _revoke}[options.action]
+    return run_connected(options, lambda client: work(client, options))
+
+
+async def _issue(client: Client, options: argparse.Namespace) -> str:
+    batches = Batches(client, own_namespace())
+    wanted = _make_fields(options)
+    dump_specification(wanted)
+    existing = await batches.find(options.name)
+    if existing is None:
+        await batches.create(options.name, wanted)
+    elif wanted and _without_expiry(wanted) != _without_expiry(existing.fields):
+        raise ValueError(
+            f"the registration batch {options.name} exists with another specification; choose "
+            "another name, leave out the options to use it as it is, or change it with the module "
+            "flotta.edge.registration_certificate"
+        )
+    try:
+        batch = await batches.wait_issued(options.name, options.timeout, ISSUE_CHECK)
+    except TimeoutError as error:
+        raise ValueError(str(error)) from error
+    return _conclude(batch, options.output)
+
+
+def _conclude(batch: IssuedBatch, folder: Path | None) -> str:
+    until = f"until {format_time(batch.expires)}" if batch.expires else ""
+    said = f"{batch.name} is issued, {until}."
+    if folder is None:
+        return (
+            f"{said}\nTo write certificate, key and CA: flotta registration issue {batch.name} "
+            "--output DIR"
+        )
+    _write_files(batch, folder)
+    return f"{said} client.crt, client.key and ca.crt are in {folder}."
+
+
+def _write_files(batch: IssuedBatch, folder: Path) -> None:
+    """Write what a device needs to join; each file is the former one or the new one."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomically(folder / "ca.crt", batch.authority.encode(), 0o644)
+        write_atomically(folder / "client.key", batch.key.encode(), 0o600)
+        write_atomically(folder / "client.crt", batch.certificate.encode(), 0o644)
+    except OSError as error:
+        raise ValueError(
+            f"{error.filename or folder} cannot be written: {error.strerror}"
+        ) from error
+
+
+async def _list(client: Client, options: argparse.Namespace) -> str:
+    batches, taken = await Batches(client, own_namespace()).list()
+    now = datetime.now(UTC)
+    if options.output == "json":
+        rows = [describe(batch, now, taken.get(batch.name, 0)) for batch in batches]
+        return json.dumps(rows, indent=2)
+    if not batches:
+        return "There are no registration batches. Issue one with: flotta registration issue NAME"
+    console = Console()
+    with console.capture() as capture:
+        console.print(batches_as_table(batches, taken, now))
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()).strip("\n")
+
+
+async def _expire(client: Client, options: argparse.Namespace) -> str:
+    await Batches(client, own_namespace()).expire(options.name)
+    return f"{options.name} has expired: it admits no further device. Devices that joined stay."
+
+
+async def _revoke(client: Client, options: argparse.Namespace) -> str:
+    await Batches(client, own_namespace()).revoke(options.name, options.reason, PROGRAM)
+    return (
+        f"{options.name} is revoked: its certificate is refused, and its key is removed. Devices "
+        "that joined stay."
+    )
+
+
+def _make_fields(options: argparse.Namespace) -> SpecificationFields:
+    """Return the specification that the options ask for; raises ValueError."""
+    fields: SpecificationFields = {}
+    if options.days is not None:
+        fields["expires"] = _in_days(options.days)
+    elif options.expires:
+        fields["expires"] = options.expires
+    if options.uses is not None:
+        fields["uses"] = options.uses
+    if options.namespace:
+        fields["namespaces"] = options.namespace
+    if ids := [*options.device_id, *_read_lines(options.device_ids)]:
+        fields["deviceIDs"] = ids
+    if options.set:
+        fields["targetSet"] = options.set
+    if options.label:
+        fields["labels"] = _read_pairs(options.label, "--label KEY=VALUE")
+    if options.allow_without_fingerprint:
+        fields["allowWithoutFingerprint"] = True
+    return _add_rule(fields, options)
+
+
+def _in_days(days: float) -> str:
+    try:
+        return format_time(datetime.now(UTC) + timedelta(days=days))
+    except (OverflowError, ValueError) as error:  # NaN is a number, too
+        raise ValueError(f"--days {days:g} is not a number of days from now") from error
+
+
+def _add_rule(fields: SpecificationFields, options: argparse.Namespace) -> SpecificationFields:
+    serials = [*options.serial_number, *_read_lines(options.serial_numbers)]
+    narrowed = bool(serials or options.hardware or options.source_network)
+    if not options.automatic:
+        if narrowed:
+            raise ValueError("a rule needs --automatic: without it, an administrator approves")
+        return fields
+    fields["approval"] = {"mode": "Automatic"}
+    if serials:
+        fields["approval"]["serialNumbers"] = serials
+    if options.hardware:
+        fields["approval"]["hardware"] = _read_pairs(options.hardware, "--hardware PATH=VALUE")
+    if options.source_network:
+        fields["approval"]["sourceNetworks"] = options.source_network
+    return fields
+
+
+def _without_expiry(fields: SpecificationFields) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if name != "expires"}
+
+
+def _read_lines(path: Path | None) -> list[str]:
+    """Return the lines of a file without comments and blanks; none without a file."""
+    if path is None:
+        return []
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    return [text for line in lines if (text := line.partition("#")[0].strip())]
+
+
+def _read_pairs(texts: Iterable[str], form: str) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise ValueError(f"{text!r} is not of the form {form}")
+        pairs[key] = value
+    return pairs

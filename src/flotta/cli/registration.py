@@ -1,0 +1,175 @@
+"""Issues, ends and reads registration batches, for `flotta registration` and the modules.
+
+Nothing here reads the key of the Flotta CA: a batch is a request, which the Edge API fills
+(docs/reference/control-plane.md#registration-batches).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from flotta.cli.authors import name_author
+from flotta.fleet.issued_batches import (
+    IssuedBatch,
+    count_uses,
+    encode_specification,
+    is_batch,
+    make_batch,
+    read_batch,
+)
+from flotta.fleet.registration_batches import (
+    BATCH_LABEL,
+    ERROR_ANNOTATION,
+    MAX_BATCH_NAME,
+    SPECIFICATION_KEY,
+    SpecificationFields,
+    is_batch_name,
+)
+from flotta.own_names import REGISTRATION_SELECTOR
+from flotta.resources.client import Client, retry_on_conflict
+from flotta.resources.kinds import CONFIG_MAP, SECRET
+from flotta.resources.objects.core import Secret
+from flotta.rfc3339 import format_time
+
+Change = Callable[[IssuedBatch], SpecificationFields]  # the specification that a batch is to have
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The registration batches of one control plane."""
+
+    client: Client
+    namespace: str  # of the control plane
+
+    async def find(self, name: str) -> IssuedBatch | None:
+        """Return a batch, None when it does not exist.
+
+        Raises ValueError with a sentence when the Secret of that name is something else.
+        """
+        secret = await self._find(name)
+        return read_batch(secret) if secret else None
+
+    async def get(self, name: str) -> IssuedBatch:
+        """Return a batch; raises ValueError with a sentence when there is none."""
+        batch = await self.find(name)
+        if batch is None:
+            raise ValueError(
+                f"there is no registration batch {name} in namespace {self.namespace}; list the "
+                "batches with: flotta registration list"
+            )
+        return batch
+
+    async def list(self) -> tuple[list[IssuedBatch], dict[str, int]]:
+        """Return every batch by name, and how many of its uses are taken."""
+        secrets, uses = await asyncio.gather(
+            self.client.list(SECRET, self.namespace, label_selector=REGISTRATION_SELECTOR),
+            self.client.list(CONFIG_MAP, self.namespace, label_selector=BATCH_LABEL),
+        )
+        batches = map(read_batch, secrets)
+        return sorted(batches, key=lambda batch: batch.name), count_uses(uses)
+
+    async def create(self, name: str, fields: SpecificationFields) -> None:
+        """Ask for a batch; raises SpecificationError, and AlreadyExists."""
+        require_name(name)
+        await self.client.create(SECRET, make_batch(name, self.namespace, fields))
+
+    async def change(self, name: str, change: Change) -> None:
+        """Give a batch the specification that `change` returns, unless it has that already.
+
+        Raises SpecificationError, and ValueError when the batch does not exist.
+        """
+
+        async def attempt() -> None:
+            batch = await self.get(name)
+            fields = change(batch)
+            if fields != batch.fields or not batch.is_written:
+                secret = await self.client.get(SECRET, name, self.namespace)
+                await self._write(secret, fields)
+
+        await retry_on_conflict(attempt)
+
+    async def expire(self, name: str) -> None:
+        """End a batch now; one that has ended stays as it is. Raises ValueError."""
+        now = datetime.now(UTC)
+
+        def end(batch: IssuedBatch) -> SpecificationFields:
+            if batch.state_at(now) in ("expired", "revoked"):
+                return batch.fields
+            return {**batch.fields, "expires": format_time(now)}
+
+        await self.change(name, end)
+
+    async def revoke(self, name: str, reason: str, program: str) -> None:
+        """Revoke a batch; one that is revoked stays as it is. Raises ValueError."""
+        by = name_author(program)
+        at = format_time(datetime.now(UTC))
+
+        def revoked(batch: IssuedBatch) -> SpecificationFields:
+            if "revoked" in batch.fields:
+                return batch.fields
+            return {**batch.fields, "revoked": {"at": at, "by": by, "reason": reason}}
+
+        await self.change(name, revoked)
+
+    async def remove(self, name: str) -> bool:
+        """Remove a batch with its certificate; return whether there was one."""
+        secret = await self._find(name)
+        if secret is None:
+            return False
+        await self.client.delete(SECRET, name, self.namespace, uid=secret["metadata"]["uid"])
+        return True
+
+    async def wait_issued(self, name: str, patience: float, interval: float) -> IssuedBatch:
+        """Return a batch once the Edge API has filled it; both times are seconds.
+
+        Raises ValueError with what is wrong with the specification, TimeoutError with what to look
+        at.
+        """
+        end = time.monotonic() + patience
+        while True:
+            batch = await self.get(name)
+            if batch.is_issued:
+                return batch
+            if batch.problem:
+                raise ValueError(f"the registration batch {name} is not issued: {batch.problem}")
+            if time.monotonic() >= end:
+                raise TimeoutError(
+                    f"the Edge API did not issue the certificate of the registration batch {name} "
+                    f"within {patience:g} s. Its log says why: journalctl -u flotta-edge-api on "
+                    f"its host, or kubectl -n {self.namespace} logs deploy/flotta-edge-api"
+                )
+            await asyncio.sleep(interval)
+
+    async def _find(self, name: str) -> Secret | None:
+        require_name(name)
+        secret = await self.client.get_or_none(SECRET, name, self.namespace)
+        if secret is not None and not is_batch(secret):
+            raise ValueError(
+                f"the Secret {self.namespace}/{name} is not a registration batch; choose another "
+                "name"
+            )
+        return secret
+
+    async def _write(self, secret: Secret, fields: SpecificationFields) -> None:
+        metadata = secret["metadata"]
+        patch = {
+            "metadata": {
+                "resourceVersion": metadata["resourceVersion"],
+                "annotations": {ERROR_ANNOTATION: None},  # it is of the former specification
+            },
+            "data": {SPECIFICATION_KEY: encode_specification(fields)},
+        }
+        await self.client.merge_patch(SECRET, metadata["name"], self.namespace, patch)
+
+
+def require_name(name: str) -> None:
+    """Raise ValueError with a sentence for what cannot be the name of a batch."""
+    if not is_batch_name(name):
+        raise ValueError(
+            f"{name!r} cannot be the name of a registration batch: use at most {MAX_BATCH_NAME} "
+            "lower-case letters, digits and -"
+        )

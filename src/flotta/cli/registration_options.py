@@ -1,0 +1,123 @@
+"""The options of `flotta registration`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+Commands: TypeAlias = (
+    "argparse._SubParsersAction[argparse.ArgumentParser]"  # generic in its stubs only
+)
+
+ISSUE_TIMEOUT = 60.0  # seconds that the Edge API has to issue a certificate
+
+
+def add_registration(commands: Commands) -> None:
+    """Add the command and its actions."""
+    registration = commands.add_parser(
+        "registration", help="issue, list and end the certificates with which devices join"
+    )
+    actions = registration.add_subparsers(required=True, metavar="ACTION", dest="action")
+    _add_issue(actions)
+    listing = actions.add_parser("list", help="list the registration batches")
+    listing.add_argument(
+        "-o",
+        "--output",
+        choices=["table", "json"],
+        default="table",
+        help="table for people (default) or json for programs",
+    )
+    expire = actions.add_parser("expire", help="let a batch admit no further device")
+    revoke = actions.add_parser("revoke", help="refuse the certificate of a batch, and remove it")
+    revoke.add_argument("--reason", default="", help="why, for those who look later")
+    for action in (expire, revoke):
+        action.add_argument("name", help="name of the batch")
+
+
+def _add_issue(actions: Commands) -> None:
+    issue = actions.add_parser(
+        "issue",
+        help="issue a registration certificate",
+        description="Issue a registration certificate: a batch with its limits and rules. Without "
+        "options, the existing batch of that name is used.",
+    )
+    issue.add_argument("name", help="name of the batch")
+    issue.add_argument("--output", type=Path, metavar="DIR", help="write certificate and key there")
+    issue.add_argument(
+        "--timeout",
+        type=float,
+        default=ISSUE_TIMEOUT,
+        help=f"seconds to wait for the Edge API; default: {ISSUE_TIMEOUT:g}",
+    )
+    _add_limits(issue)
+    _add_rule(issue)
+
+
+def _add_limits(issue: argparse.ArgumentParser) -> None:
+    end = issue.add_mutually_exclusive_group()
+    end.add_argument("--days", type=float, help="days until the batch expires; default: 365")
+    end.add_argument("--expires", metavar="TIME", help="when it expires, RFC 3339")
+    issue.add_argument("--uses", type=int, help="number of devices; default: no limit")
+    issue.add_argument(
+        "-n",
+        "--namespace",
+        action="append",
+        default=[],
+        help="namespace to join; may be repeated; default: default",
+    )
+    issue.add_argument(
+        "--device-id",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="id or pattern (*, ?) of devices; may be repeated; default: any",
+    )
+    issue.add_argument(
+        "--device-ids", type=Path, metavar="FILE", help="file with ids or patterns, one a line"
+    )
+    issue.add_argument("--set", help="EdgeDeviceSet of the devices")
+    issue.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="label of the devices; may be repeated",
+    )
+    issue.add_argument(
+        "--allow-without-fingerprint",
+        action="store_true",
+        help="admit agents of v0.2, which do not announce their key",
+    )
+
+
+def _add_rule(issue: argparse.ArgumentParser) -> None:
+    issue.add_argument(
+        "--automatic",
+        action="store_true",
+        help="approve the devices without an administrator; needs --uses or ids",
+    )
+    issue.add_argument(
+        "--serial-number",
+        action="append",
+        default=[],
+        metavar="NUMBER",
+        help="with --automatic, only devices that report one of these; may be repeated",
+    )
+    issue.add_argument(
+        "--serial-numbers", type=Path, metavar="FILE", help="file with them, one a line"
+    )
+    issue.add_argument(
+        "--hardware",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="with --automatic, only devices that report this, such as cpu.architecture=aarch64",
+    )
+    issue.add_argument(
+        "--source-network",
+        action="append",
+        default=[],
+        metavar="CIDR",
+        help="with --automatic, only from these networks; needs the PROXY protocol",
+    )
