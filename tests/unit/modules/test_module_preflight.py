@@ -120,6 +120,34 @@ def test_a_port_is_free_for_the_unit_that_already_has_it(monkeypatch: pytest.Mon
         assert problems() == []
 
 
+def test_the_program_at_a_port_is_found_while_it_closes_other_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listdir = os.listdir
+
+    def with_a_closed_file(path: str) -> list[str]:
+        return ["1000000", *listdir(path)] if path.endswith("/fd") else listdir(path)
+
+    monkeypatch.setattr(os, "listdir", with_a_closed_file)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ports = [{"port": server.getsockname()[1], "unit": "flotta-s3.service"}]
+        (text,) = run("preflight", ports=ports)["problems"]
+    name = Path("/proc/self/comm").read_text().strip()
+    assert f"is used by {name}" in text
+
+
+def test_a_port_that_is_closed_meanwhile_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ports = [{"port": server.getsockname()[1], "unit": "flotta-s3.service"}]
+
+        def close_first(_inode: str) -> tuple[str, str]:
+            server.close()
+            return "", ""
+
+        monkeypatch.setattr(loaded("preflight"), "find_process", close_first)
+        assert run("preflight", ports=ports)["problems"] == []
+
+
 def test_space_is_not_asked_for_when_the_release_is_already_there(tmp_path: Path) -> None:
     note = tmp_path / "programs.json"
     note.write_text('{"digest": "abc", "extras": ["device"]}')

@@ -33,17 +33,32 @@ def list_listening() -> Iterator[tuple[str, int, str]]:
                     yield decode_address(address), int(port, 16), fields[9]
 
 
+def is_listening(inode: str) -> bool:
+    """Tell whether the TCP socket with an inode listens."""
+    return any(found == inode for _address, _port, found in list_listening())
+
+
 def find_process(inode: str) -> tuple[str, str]:
     """Return name and systemd unit of the process with a socket; empty where they are unknown."""
     for process in filter(str.isdigit, os.listdir("/proc")):
         folder = f"/proc/{process}"
         try:
-            links = [os.readlink(f"{folder}/fd/{name}") for name in os.listdir(f"{folder}/fd")]
-            if f"socket:[{inode}]" in links:
+            if has_socket(folder, inode):
                 return read_name(folder), read_unit(folder)
         except OSError:  # it has ended, or belongs to another user
             continue
     return "", ""
+
+
+def has_socket(folder: str, inode: str) -> bool:
+    """Tell whether a process has a socket open."""
+    for name in os.listdir(f"{folder}/fd"):
+        try:
+            if os.readlink(f"{folder}/fd/{name}") == f"socket:[{inode}]":
+                return True
+        except FileNotFoundError:  # a busy program closes other files meanwhile
+            continue
+    return False
 
 
 def read_name(folder: str) -> str:

@@ -205,6 +205,7 @@ from typing import Any, NamedTuple
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils.listening_sockets import (
     find_process,
+    is_listening,
     list_listening,
 )
 
@@ -434,6 +435,8 @@ def check_ports(wanted: Mapping[str, Any]) -> Iterator[Problem]:
             if number != port["port"] or not overlap(address, port["address"]):
                 continue
             name, unit = find_process(inode)
+            if not name and not is_listening(inode):
+                continue  # closed meanwhile, by a service that restarts
             if unit.partition(".service")[0] != port["unit"].partition(".service")[0]:
                 by = f"{name or 'another program'}{f' ({unit})' if unit else ''}"
                 yield Problem(
