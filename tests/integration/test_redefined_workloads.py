@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from flotta.resources import crds
 from flotta.resources.client import ApiError, Client, NotFound
 from flotta.resources.crds import CRD
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, NAMESPACE
+from flotta.rfc3339 import parse_required_time
 from waiting import eventually
 
 GROUP = "management.project-flotta.io"
@@ -58,6 +60,7 @@ async def test_devices_keep_their_workloads(tmp_path: Path, access: Access, clie
             await redefine(client)
             await shows_what_it_would_lose(client, device)
 
+            await eventually(lambda: is_past_creation(client))
             younger = await member(fleet, "till-2", app="none")
             await younger.beat()
             assert (await younger.get("data")).status == 200
@@ -192,6 +195,14 @@ async def define(client: Client) -> None:
 async def let_go(client: Client) -> None:
     bare = {"metadata": {"finalizers": None}}
     await client.merge_patch(EDGE_WORKLOAD, "web", SHOP, bare)
+
+
+async def is_past_creation(client: Client) -> bool:
+    """Tell whether what is created from now on is younger; times of creation are whole seconds."""
+    created = parse_required_time(
+        (await client.get(CRD, DEFINITION))["metadata"]["creationTimestamp"]
+    )
+    return datetime.now(UTC) >= created + timedelta(seconds=1)
 
 
 async def is_undefined(client: Client) -> bool:

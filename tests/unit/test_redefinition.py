@@ -24,7 +24,7 @@ NOW = datetime(2026, 1, 10, 9, 0, tzinfo=UTC)
 PEER = Peer("device", "d-17", "default", ("default",), "u-1", "", "", NOW, NOW)
 REVIEWED = "management.project-flotta.io/reviewed-crd-uid"
 SEEN = {"lastSeenTime": "2026-01-09T09:00:00Z"}
-MORNING, NOON, EVENING = (f"2026-01-09T{hour:02}:00:00Z" for hour in (8, 12, 18))
+MORNING, NOON, EVENING, NIGHT = (f"2026-01-09T{hour:02}:00:00Z" for hour in (8, 12, 18, 22))
 RUNS_WEB = Heartbeat(status="up", workloads=[WorkloadStatus(name="web", status="Running")])
 
 
@@ -46,7 +46,7 @@ async def test_nothing_is_withheld_or_written_where_the_definition_is_older(stor
 
 
 @pytest.mark.parametrize(
-    ("made", "status"), [(EVENING, SEEN), (NOON, {})], ids=["younger", "never reported"]
+    ("made", "status"), [(NIGHT, SEEN), (NOON, {})], ids=["younger", "never reported"]
 )
 async def test_a_device_that_can_have_lost_nothing_gets_its_configuration(
     store: Store, made: str, status: Mapping[str, str]
@@ -56,6 +56,13 @@ async def test_a_device_that_can_have_lost_nothing_gets_its_configuration(
     async with running(store) as backend:
         await backend.get_configuration(PEER)
     assert store.patches == 0
+
+
+async def test_a_device_of_the_same_second_as_the_definition_may_be_older(store: Store) -> None:
+    store.put(EDGE_DEVICE, created(device({}, SEEN), EVENING))
+    define(store, "edgeworkloads", "crd-2", EVENING)
+    async with running(store) as backend:
+        await withheld(backend, "is younger than the device")
 
 
 async def test_an_edge_api_that_did_not_run_withholds_once(store: Store) -> None:
