@@ -25,10 +25,18 @@ checks() {
   fi
 }
 
-tests_with_servers() {
+contract() {
   give_way
   has_run "environment" "API server"
   tests "contract tests" tests/contract
+  wanted site || return
+  has_run "site"  # which builds the image of hosts and the environment
+  tests "tests of programs and hosts" tests/collection/test_{programs,local_hosts}.py --timeout=1800
+}
+
+integration() {
+  give_way
+  has_run "environment" "API server"
   # They wait more than they compute; the tests of a file share servers.
   tests "integration tests" tests/integration --numprocesses=2 --dist=loadfile
 }
@@ -37,7 +45,7 @@ site() {
   part "site" make site
   part "a second run changes nothing" changes_nothing make site
   has_run "environment"
-  tests "tests of the artifact" tests/collection --timeout=1800
+  tests "tests of the artifact" tests/collection/test_artifact.py --timeout=1800
   tests "end-to-end tests" tests/e2e --timeout=1800
   clean clean-site .site flotta-site
 }
@@ -71,7 +79,10 @@ if wanted integration || wanted kubernetes; then lane "servers" servers; fi
 if wanted kubernetes; then lane "site on Kubernetes" kubernetes; fi
 if wanted pods; then lane "pods" pods; fi
 if wanted check || wanted collection; then lane "checks" checks; fi
-if wanted integration; then lane "contract and integration tests" tests_with_servers; fi
+if wanted integration; then
+  lane "contract tests" contract
+  lane "integration tests" integration
+fi
 lane "environment" environment
 follow
 summary
