@@ -52,13 +52,16 @@ def find_process(inode: str) -> tuple[str, str]:
 
 def has_socket(folder: str, inode: str) -> bool:
     """Tell whether a process has a socket open."""
-    for name in os.listdir(f"{folder}/fd"):
-        try:
-            if os.readlink(f"{folder}/fd/{name}") == f"socket:[{inode}]":
-                return True
-        except FileNotFoundError:  # a busy program closes other files meanwhile
-            continue
-    return False
+    names = os.listdir(f"{folder}/fd")
+    return any(read_descriptor(f"{folder}/fd/{name}") == f"socket:[{inode}]" for name in names)
+
+
+def read_descriptor(path: str) -> str:
+    """Return what a descriptor refers to, empty when it was closed meanwhile."""
+    try:
+        return os.readlink(path)
+    except FileNotFoundError:
+        return ""
 
 
 def read_name(folder: str) -> str:
