@@ -67,6 +67,7 @@ def test_cells_are_those_of_the_object(api: Api, namespace: str) -> None:
         "Status": None,
         "Set": None,
         "Host": None,
+        "Decided by": None,
     }
     api.create(core(namespace, "configmaps"), config_map("c", {"a": "1", "b": "2"}))
     assert cells(api, core(namespace, "configmaps", "c")) == {"Name": "c", "Data": 2}

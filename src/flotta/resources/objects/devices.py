@@ -115,12 +115,21 @@ class Features(TypedDict, total=False):
 
 
 class SignedRequestSpec(TypedDict, total=False):
-    """The namespace that a device requests to join, and whether it is approved."""
+    """The namespace that a device requests to join, what it gets, and whether it is approved."""
 
     targetNamespace: Required[str]
     targetSet: str
+    labels: dict[str, str]
     approved: bool
     features: Features
+
+
+class Decision(TypedDict, total=False):
+    """Who or which rule decided about a request, when, and on which evidence (sentences)."""
+
+    by: str
+    at: str
+    evidence: list[str]
 
 
 class SignedRequestStatus(TypedDict, total=False):
@@ -128,6 +137,7 @@ class SignedRequestStatus(TypedDict, total=False):
 
     observedGeneration: int
     phase: str
+    decision: Decision
     conditions: list[Condition]
 
 
