@@ -183,6 +183,10 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
     "unit/test_rate_limits.py": {
         "test_a_flood_of_enrolments_is_refused": ("TooManyEnrolments",),
     },
+    "unit/test_request_decision_plans.py": {
+        "test_a_withheld_approval_says_why_and_what_to_do": ("ApprovalWithheld",),
+        "test_the_rule_of_a_batch_approves_and_its_evidence_is_kept": ("Approved",),
+    },
     "unit/test_reasons_of_controllers.py": {
         "test_a_bucket_with_the_administrators_key_is_a_warning": ("SharedKeys",),
         "test_a_claim_is_not_provisioned_or_not_released": (

@@ -69,6 +69,11 @@ def is_refused(device: Object) -> bool:
     return any(item["reason"] == "ProvisioningFailed" for item in conditions)
 
 
+def pending(request: Object) -> str:
+    conditions = request.get("status", {}).get("conditions", ())
+    return "".join(item.get("message", "") for item in conditions if item["type"] == "pending")
+
+
 async def touch(fleet: Fleet, claim: str) -> None:
     """Have the operator reconcile a claim now."""
     touched = {"metadata": {"annotations": {"touched": str(time.monotonic_ns())}}}
@@ -92,9 +97,8 @@ async def test_missing_namespace_is_reported_and_the_device_created_when_it_appe
     fleet: Fleet,
 ) -> None:
     await fleet.request("join-2", namespace="shops")
-    request = await fleet.seen(SIGNED_REQUEST, "join-2", phase("pending"))
-    pending = next(c for c in request["status"]["conditions"] if c["type"] == "pending")
-    assert "shops" in pending["message"]
+    request = await fleet.seen(SIGNED_REQUEST, "join-2", lambda obj: "shops" in pending(obj))
+    assert phase("pending")(request)
     await fleet.namespace("shops")
     await fleet.seen(SIGNED_REQUEST, "join-2", phase("approved"))
     await fleet.seen(EDGE_DEVICE, "join-2", lambda _: True, namespace="shops")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flotta.operator.controllers.device.bucket_claims import make_bucket_claim
-from flotta.operator.runtime.steps import Patch, Plan
+from flotta.operator.runtime.steps import Patch, Plan, RecordEvent
 from flotta.operator.settings import Settings
 from flotta.rfc3339 import format_time
 
@@ -58,11 +58,12 @@ def claim(phase: str | None = None, **metadata: Any) -> Object:
 
 
 def applied(resource: Object, plan: Plan) -> Object:
-    """Return the object after the plan's only step, a patch of its status."""
-    (step,) = plan.steps
+    """Return the object after the plan's only step but Events, a patch of its status."""
+    (step,) = [step for step in plan.steps if not isinstance(step, RecordEvent)]
     assert isinstance(step, Patch)
     assert step.subresource == "status"
-    return resource | {"status": (resource.get("status") or {}) | step.patch["status"]}
+    status = (resource.get("status") or {}) | step.patch["status"]
+    return resource | {"status": {k: v for k, v in status.items() if v is not None}}
 
 
 def truths(resource: Object) -> dict[str, str]:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from flotta.fleet import status as fleet_status
-from flotta.fleet.explanation import explain_device, explain_request, explain_workload
+from flotta.fleet.explanation import explain_device, explain_workload
 from flotta.fleet.joining import DECLINED_ANNOTATION
-from flotta.operator.controllers.request import plan_refusal
+from flotta.fleet.request_explanation import explain_request
+from flotta.operator.controllers.request.controller import plan_refusal
 from flotta.operator.runtime.steps import Patch
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -113,6 +114,25 @@ def test_a_request_is_explained_by_what_to_do_next() -> None:
     declined = {"annotations": {DECLINED_ANNOTATION: "true"}}
     assert "flotta approve till-9" in explain_request(request())[0]
     assert "was declined" in explain_request(request(metadata=declined))[0]
+
+
+def test_a_decision_and_what_keeps_a_rule_from_it_are_shown() -> None:
+    withheld = {"management.project-flotta.io/approval-withheld": "Batch shops: no\x1bserial"}
+    waiting = request(metadata={"annotations": withheld})
+    assert explain_request(waiting)[1] == "No rule approves it: Batch shops: no␛serial."
+    (row,) = fleet_status.device_rows([], [waiting])
+    assert (row.decided_by, row.waits_because) == ("", "Batch shops: no␛serial")
+    decision = {"by": "batch shops", "at": "2026-05-01T12:00:00Z", "evidence": ["It is listed"]}
+    approved = request(metadata={"annotations": withheld})
+    approved["spec"]["approved"] = True
+    approved["status"] = {"decision": decision}
+    lines = ["It was approved by batch shops at 2026-05-01T12:00:00Z:", "  It is listed."]
+    assert explain_device(device("till-9"), [], [], approved)[1:3] == lines
+    approved["spec"]["targetNamespace"] = "default"
+    (row,) = fleet_status.device_rows([device("till-9")], [approved])
+    assert (row.decided_by, row.waits_because) == ("batch shops", "")
+    (row,) = fleet_status.device_rows([], [approved])
+    assert (row.decided_by, row.waits_because) == ("batch shops", "")
 
 
 def test_an_approval_wins_over_a_decline_and_other_values_decline_nothing() -> None:

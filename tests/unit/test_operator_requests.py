@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from operator_objects import LATER, NOW, applied, device, request, truths
+from operator_objects import LATER, NOW, Object, applied, device, request, truths
 
-from flotta.operator.controllers.request import plan_refusal, plan_request
+from flotta.operator.controllers.request.controller import plan_refusal, plan_request
 from flotta.operator.runtime.steps import Create, Delete, Patch, Plan, RecordEvent
-from flotta.resources.kinds import SIGNED_REQUEST
+from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
 
 
-def test_automatic_approval_only_sets_approved() -> None:
-    (step,) = plan_request(request(), None, NOW, auto=True).steps
-    assert isinstance(step, Patch)
-    assert (step.kind, step.patch) == (SIGNED_REQUEST, {"spec": {"approved": True}})
+def test_automatic_approval_sets_approved_and_says_so() -> None:
+    status, spec, event = plan_request(request(), None, NOW, auto=True).steps
+    assert isinstance(status, Patch)
+    assert status.patch["status"]["decision"]["by"] == "AUTO_APPROVAL_PROCESS"
+    assert isinstance(spec, Patch)
+    assert (spec.kind, spec.patch) == (SIGNED_REQUEST, {"spec": {"approved": True}})
+    assert isinstance(event, RecordEvent)
 
 
 def test_request_without_a_spec_is_approved_for_the_api_to_refuse() -> None:
     bare = request()
     del bare["spec"]
-    (step,) = plan_request(bare, None, NOW, auto=True).steps
+    _, step, _ = plan_request(bare, None, NOW, auto=True).steps
     assert isinstance(step, Patch)
     assert step.patch == {"spec": {"approved": True}}
 
@@ -41,11 +45,13 @@ def test_declined_request_stays_declined_even_with_automatic_approval() -> None:
     assert plan_request(declined, None, LATER, auto=True) == Plan()
 
 
-def test_approved_request_creates_the_device_in_its_set() -> None:
-    plan = plan_request(request(approved=True, targetSet="north"), None, NOW, auto=False)
-    (step,) = plan.steps
+def test_approved_request_creates_the_device_in_its_set_with_its_labels() -> None:
+    given = {"role": "till", "edgedeviceSignedRequest": "false", "flotta/member-of": "south"}
+    asked = request(approved=True, targetSet="north", labels=given)
+    (step,) = plan_request(asked, None, NOW, auto=False).steps
     assert isinstance(step, Create)
     assert step.obj["metadata"]["labels"] == {
+        "role": "till",
         "edgedeviceSignedRequest": "true",
         "flotta/member-of": "north",
     }
@@ -95,3 +101,43 @@ def test_refused_creation_is_reported_once() -> None:
     assert "shops" in written["status"]["conditions"][0]["message"]
     assert plan_refusal(written, 'namespaces "shops" not found', LATER).steps == ()
     assert isinstance(plan_request(written, None, LATER, auto=False).steps[0], Create)
+
+
+def unused(**fields: Any) -> Object:
+    """Return the EdgeDevice that the operator created, of which nothing was ever heard."""
+    labels = {"edgedeviceSignedRequest": "true"}
+    return device(**{"labels": labels, "spec": {"requestTime": "2026-05-01T12:00:00Z"}} | fields)
+
+
+def test_an_approval_without_a_device_that_registers_ends() -> None:
+    asked = request(approved=True)
+    first = plan_request(asked, unused(), NOW, auto=True, expiry=3600)
+    assert first.requeue_after == 3600
+    asked = applied(asked, first)
+    assert plan_request(asked, unused(), NOW, auto=True, expiry=3600) == Plan(requeue_after=3600)
+    deletion, report = plan_request(asked, unused(), LATER, auto=True, expiry=3600).steps
+    assert isinstance(deletion, Delete)
+    assert (deletion.kind, deletion.unchanged) == (EDGE_DEVICE, True)
+    assert isinstance(report, RecordEvent)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"spec": {}},  # made by hand
+        {"labels": {}},  # registered
+        {"lastSeenTime": "2026-05-01T12:30:00Z"},
+        {"hardware": {"hostname": "till-1"}},
+        {"deleted": "2026-05-01T12:59:00Z"},
+    ],
+)
+def test_a_device_of_somebody_else_or_that_was_heard_does_not_expire(kept: Object) -> None:
+    asked = request(approved=True)
+    asked = applied(asked, plan_request(asked, unused(**kept), NOW, auto=True, expiry=3600))
+    assert plan_request(asked, unused(**kept), LATER, auto=True, expiry=3600) == Plan()
+
+
+def test_without_an_expiry_an_approval_waits_forever() -> None:
+    asked = request(approved=True)
+    asked = applied(asked, plan_request(asked, unused(), NOW, auto=True))
+    assert plan_request(asked, unused(), LATER, auto=True) == Plan()

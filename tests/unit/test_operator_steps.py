@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from operator_objects import NOW, device, request
 
-from flotta.operator.controllers.request import plan_request
+from flotta.operator.controllers.request.controller import plan_request
 from flotta.operator.runtime.steps import Create, CreationRefused, Patch, Plan, execute_plan
 from flotta.resources.client import AlreadyExists, ApiError, Client, Conflict, NotFound, Unreachable
 from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST

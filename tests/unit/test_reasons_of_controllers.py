@@ -16,7 +16,7 @@ from flotta.fleet.rendering import Problem
 from flotta.operator.controllers.accepted import judge_device, judge_set, judge_workload
 from flotta.operator.controllers.claim import plan_failure
 from flotta.operator.controllers.device.decommission import plan_decommission
-from flotta.operator.controllers.request import plan_refusal, plan_request
+from flotta.operator.controllers.request.controller import plan_refusal, plan_request
 from flotta.operator.controllers.workload import plan_workload
 from flotta.operator.runtime.steps import Plan, RecordEvent
 from flotta.resources.conditions import find_condition

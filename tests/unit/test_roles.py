@@ -61,7 +61,7 @@ def test_the_operator_neither_lists_secrets_nor_creates_workloads() -> None:
     assert not may("flotta-operator", "list", "", "secrets", "default")
     assert not may("flotta-operator", "watch", "", "secrets")
     assert not may("flotta-operator", "create", OURS, "edgeworkloads", "default")
-    assert not may("flotta-operator", "delete", OURS, "edgedevices", "default")
+    assert not may("flotta-operator", "delete", OURS, "edgeworkloads", "default")
     assert may("flotta-operator", "patch", OURS, "edgeworkloads/status", "default")
 
 

@@ -11,9 +11,10 @@ from flotta.fleet.former_labels import settles_at, workloads_kept
 from flotta.fleet.quarantine import describe_quarantine, quarantine_of
 from flotta.fleet.refused_fields import refused_fields
 from flotta.fleet.remedies import condition_remedy, workload_remedy
+from flotta.fleet.request_explanation import LINE_LIMIT, describe_decision
 from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
 from flotta.fleet.self_reported import secrets_warning
-from flotta.fleet.status import describe_age, device_state, request_state
+from flotta.fleet.status import describe_age, device_state
 from flotta.fleet.unknown_devices import UnknownDevice
 from flotta.fleet.workload_status import hides_readiness, is_failing
 from flotta.printable_text import printable
@@ -30,7 +31,6 @@ from flotta.resources.objects.meta import Condition
 from flotta.resources.objects.workloads import EdgeWorkload, LabelSelectorRequirement
 from flotta.resources.views import (
     conditions_of,
-    generation_of,
     is_being_deleted,
     labels_of,
     name_of,
@@ -40,7 +40,6 @@ from flotta.resources.views import (
 )
 
 SHOWN_EVENTS = 5  # newest Events; more would push the current problems off the screen
-LINE_LIMIT = 4096  # characters of a line
 WAITING = ("deploying", "created", "unknown")  # phases that usually have no reason
 HEARD = ("ready", "degraded", "without storage", "misconfigured")  # states of a device that reports
 # Each state and what to do is in docs/reference/reasons.md#states-in-flotta-status.
@@ -60,23 +59,6 @@ STATES = {
 }
 
 
-def explain_request(request: SignedRequest) -> list[str]:
-    """Explain a request without an EdgeDevice."""
-    return [printable(line, LINE_LIMIT) for line in _request_lines(request)]
-
-
-def _request_lines(request: SignedRequest) -> list[str]:
-    name, state = name_of(request), request_state(request)
-    if state == "waiting for approval":
-        return [f"{name} requests to join. Approve it with: flotta approve {name}"]
-    if state == "declined":
-        return [f"{name} requested to join and was declined. To approve it: flotta approve {name}"]
-    return [
-        f"{name} is approved, but its EdgeDevice does not exist yet.",
-        _operator_message(request),
-    ]
-
-
 def explain_unknown(device: UnknownDevice) -> list[str]:
     """Explain a device that has a certificate of the fleet, but no EdgeDevice that accepts it."""
     return [
@@ -88,11 +70,18 @@ def explain_unknown(device: UnknownDevice) -> list[str]:
 
 
 def explain_device(
-    device: EdgeDevice, workloads: Iterable[EdgeWorkload], events: Iterable[Event]
+    device: EdgeDevice,
+    workloads: Iterable[EdgeWorkload],
+    events: Iterable[Event],
+    request: SignedRequest | None = None,
 ) -> list[str]:
-    """Explain a device: its state, what runs on it and what does not, recent Events."""
+    """Explain a device: its state, what runs on it and what does not, recent Events.
+
+    Its request to join says who or which rule let it in.
+    """
     lines = [
         _describe_state(device),
+        *(describe_decision(request) if request else ()),
         *_describe_quarantine(device),
         *_describe_conditions(device),
     ]
@@ -276,19 +265,6 @@ def _describe_values(requirement: LabelSelectorRequirement) -> str:
 def _describe_label_mismatch(labels: Mapping[str, str], key: str, wanted: str) -> str:
     have = f"it has {key}={labels[key]}" if key in labels else f"it has no label {key}"
     return f"{have}; the workload requires {wanted}"
-
-
-def _operator_message(request: SignedRequest) -> str:
-    """Return the operator's message about the current state of the request."""
-    status = status_of(request)
-    # A message about an earlier approval would be misleading after a new one.
-    seen = status.get("observedGeneration", 0) == generation_of(request)
-    messages = [
-        str(condition.get("message") or "").rstrip(".")
-        for condition in status.get("conditions") or ()
-        if condition["status"] == "True" and seen
-    ]
-    return f"{messages[0]}." if any(messages) else "Is flotta-operator running?"
 
 
 def _describe_events(events: Iterable[Event]) -> list[str]:

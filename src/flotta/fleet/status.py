@@ -13,6 +13,7 @@ from flotta.fleet.adoption import is_withheld
 from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined, is_registered
 from flotta.fleet.presence import ready_status
 from flotta.fleet.quarantine import is_quarantined
+from flotta.fleet.registration_batches import APPROVAL_WITHHELD_ANNOTATION
 from flotta.fleet.tombstones import is_held
 from flotta.fleet.unknown_devices import UnknownDevice
 from flotta.printable_text import printable
@@ -20,7 +21,9 @@ from flotta.resources.conditions import CONFIGURED, STORAGE_READY, condition_sta
 from flotta.resources.kinds import MEMBER_LABEL
 from flotta.resources.objects.devices import EdgeDevice, SignedRequest, WorkloadStatus
 from flotta.resources.views import (
+    annotations_of,
     is_being_deleted,
+    key_of,
     labels_of,
     name_of,
     namespace_of,
@@ -31,6 +34,7 @@ from flotta.rfc3339 import parse_time
 
 # Labels that the control plane writes; users look for their own.
 UNKNOWN_STATE = "unknown to this control plane"
+WAITING_STATE = "waiting for approval"
 WRITTEN = ("device.", "workload/", MEMBER_LABEL, UNREGISTERED_LABEL)
 
 
@@ -52,7 +56,11 @@ class WorkloadRow:
 
 @dataclass(frozen=True)
 class DeviceRow:
-    """A device; `last_seen` is an RFC 3339 time, empty if it was never heard from."""
+    """A device; `last_seen` is an RFC 3339 time, empty if it was never heard from.
+
+    `decided_by` is who or which rule approved or declined it, "" if that is not recorded;
+    `waits_because` why no rule approved a request that waits.
+    """
 
     namespace: str
     name: str
@@ -63,6 +71,8 @@ class DeviceRow:
     last_seen: str
     files_up: int
     files_down: int
+    decided_by: str = ""
+    waits_because: str = ""
 
 
 def device_rows(
@@ -71,7 +81,9 @@ def device_rows(
     unknown: Iterable[UnknownDevice] = (),
 ) -> list[DeviceRow]:
     """Return the rows of all devices, of the requests without an EdgeDevice, of unknown devices."""
-    known = [_device_row(device) for device in devices]
+    requests = list(requests)
+    asked = {(spec_of(item).get("targetNamespace"), name_of(item)): item for item in requests}
+    known = [_device_row(device, asked.get(key_of(device))) for device in devices]
     names = {row.name for row in known}
     waiting = [_request_row(request) for request in requests if name_of(request) not in names]
     strangers = [_unknown_row(device) for device in unknown]
@@ -103,7 +115,7 @@ def request_state(request: SignedRequest) -> str:
     """Return the state of a request to join in a few words."""
     if is_declined(request):
         return "declined"
-    return "approved" if is_approved(request) else "waiting for approval"
+    return "approved" if is_approved(request) else WAITING_STATE
 
 
 def describe_age(time: str, now: datetime | None = None) -> str:
@@ -118,7 +130,7 @@ def describe_age(time: str, now: datetime | None = None) -> str:
     return f"{seconds} s ago"
 
 
-def _device_row(device: EdgeDevice) -> DeviceRow:
+def _device_row(device: EdgeDevice, request: SignedRequest | None) -> DeviceRow:
     status, labels = status_of(device), labels_of(device)
     workloads = tuple(_workload_row(entry) for entry in status.get("workloads") or ())
     return DeviceRow(
@@ -131,6 +143,7 @@ def _device_row(device: EdgeDevice) -> DeviceRow:
         last_seen=printable(status.get("lastSeenTime") or ""),
         files_up=sum(workload.files_up for workload in workloads),
         files_down=sum(workload.files_down for workload in workloads),
+        decided_by=_decided_by(request) if request else "",
     )
 
 
@@ -147,18 +160,25 @@ def _workload_row(entry: WorkloadStatus) -> WorkloadRow:
 
 
 def _request_row(request: SignedRequest) -> DeviceRow:
-    spec = spec_of(request)
+    spec, state = spec_of(request), request_state(request)
+    withheld = annotations_of(request).get(APPROVAL_WITHHELD_ANNOTATION, "")
     return DeviceRow(
         namespace=printable(spec.get("targetNamespace") or "default"),
         name=name_of(request),
-        state=request_state(request),
+        state=state,
         set=printable(spec.get("targetSet") or ""),
         labels={},
         workloads=(),
         last_seen="",
         files_up=0,
         files_down=0,
+        decided_by=_decided_by(request),
+        waits_because=printable(withheld) if state == WAITING_STATE else "",
     )
+
+
+def _decided_by(request: SignedRequest) -> str:
+    return printable((status_of(request).get("decision") or {}).get("by") or "")
 
 
 def _unknown_row(device: UnknownDevice) -> DeviceRow:

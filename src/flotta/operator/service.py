@@ -10,7 +10,7 @@ from flotta.operator.controllers.claim import claim_controller
 from flotta.operator.controllers.context import Context
 from flotta.operator.controllers.device.controller import device_controller
 from flotta.operator.controllers.device_set import device_set_controller
-from flotta.operator.controllers.request import request_controller
+from flotta.operator.controllers.request.controller import request_controller
 from flotta.operator.controllers.workload import workload_controller
 from flotta.operator.runtime.caches import Caches
 from flotta.operator.runtime.kind_controller import KindController

@@ -202,9 +202,12 @@ class Client:
         namespace: str | None = None,
         *,
         uid: str | None = None,
+        resource_version: str | None = None,
     ) -> None:
-        """Delete an object, only if it has this `uid` when one is given (else Conflict)."""
-        body = {"preconditions": {"uid": uid}} if uid else {}
+        """Delete an object, only if it has this UID and version where given (else Conflict)."""
+        given = {"uid": uid, "resourceVersion": resource_version}
+        preconditions = {name: value for name, value in given.items() if value}
+        body = {"preconditions": preconditions} if preconditions else {}
         await self._request_json("DELETE", kind.path(namespace, name), body=body)
 
     async def watch(

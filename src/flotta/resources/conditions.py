@@ -41,6 +41,11 @@ def condition_status(conditions: Iterable[Condition] | None, type_: str) -> str 
     return condition["status"] if condition else None
 
 
+def holds(conditions: Iterable[Condition] | None, type_: str) -> bool:
+    """Tell whether the condition of a type is True; v0.2 wrote "true"."""
+    return str(condition_status(conditions, type_)).lower() == "true"
+
+
 def with_condition(
     conditions: Iterable[Condition] | None,
     type_: str,

@@ -24,6 +24,7 @@ from flotta.resources.kubeconfig import describe_missing_context
 
 Query = Mapping[str, str | int | None]
 JSON = "application/json"
+USER_AGENT = "flotta"  # the field manager of our writes, in managedFields
 REQUEST_TIMEOUT = 30.0  # seconds
 MAX_SILENCE = 150.0  # seconds; both engines send a bookmark every minute
 BUSY = 429  # Too Many Requests (RFC 6585): API Priority and Fairness asks to retry later
@@ -104,7 +105,7 @@ class Transport:
     ) -> aiohttp.ClientResponse:
         given = {key: value for key, value in (query or {}).items() if value is not None}
         url = self._host + path + ("?" + urlencode(given) if given else "")
-        headers = {"Accept": JSON, "Content-Type": content_type}
+        headers = {"Accept": JSON, "Content-Type": content_type, "User-Agent": USER_AGENT}
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         limits = aiohttp.ClientTimeout(total=timeout, sock_read=min(timeout, MAX_SILENCE))
         backoff = Backoff(*BUSY_RETRY)

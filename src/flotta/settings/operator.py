@@ -44,7 +44,8 @@ DECOMMISSION_TIMEOUT = Number(
     role_input="operator_decommission_timeout",
 )
 REQUEST_EXPIRY = Number(
-    help="Seconds after which a pending request to join is deleted; `0` keeps it forever.",
+    help="Seconds after which a request to join is deleted that nobody approved, or whose device "
+    "has not registered since; `0` keeps it forever.",
     default=30 * 86400,
     unit="seconds",
     most=10**9,

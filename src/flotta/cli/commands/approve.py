@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 
 from flotta.cli.approval import patch_request
+from flotta.cli.authors import name_author
 from flotta.cli.connection import run_connected
 from flotta.fleet.joining import DECLINED_ANNOTATION
+from flotta.fleet.registration_batches import DECIDED_BY_ANNOTATION
 from flotta.printable_text import printable
 from flotta.resources.client import Client
 
@@ -21,7 +23,12 @@ async def _approve(client: Client, options: argparse.Namespace) -> str:
     given = {field: value for field, value in target.items() if value}
     patch = {
         "spec": {"approved": True, **given},
-        "metadata": {"annotations": {DECLINED_ANNOTATION: None}},
+        "metadata": {
+            "annotations": {
+                DECLINED_ANNOTATION: None,
+                DECIDED_BY_ANNOTATION: name_author("flotta approve"),
+            }
+        },
     }
     request = await patch_request(client, options.name, patch)
     namespace = printable(request["spec"]["targetNamespace"])

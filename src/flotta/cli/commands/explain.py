@@ -8,16 +8,17 @@ from flotta.cli.adoption import find_newest, list_visible_unknown
 from flotta.cli.connection import run_connected
 from flotta.fleet.explanation import (
     explain_device,
-    explain_request,
     explain_unknown,
     explain_workload,
 )
 from flotta.fleet.joining import REQUEST_NAMESPACE
 from flotta.fleet.remedies import explain_reason
+from flotta.fleet.request_explanation import explain_request
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, EVENT, SIGNED_REQUEST, Kind
 from flotta.resources.objects.core import Event
 from flotta.resources.objects.meta import Resource
+from flotta.resources.views import spec_of
 
 
 def run(options: argparse.Namespace) -> str:
@@ -34,13 +35,14 @@ async def _explain_device(client: Client, name: str, namespace: str) -> list[str
     # looks as if there were none of this name.
     workloads = await client.list(EDGE_WORKLOAD, namespace)
     device = await client.get_or_none(EDGE_DEVICE, name, namespace)
+    request = await client.get_or_none(SIGNED_REQUEST, name, REQUEST_NAMESPACE)
     if device is not None:
         events = await _list_events(client, EDGE_DEVICE, name, namespace)
-        return explain_device(device, workloads, events)
+        own = request is not None and spec_of(request).get("targetNamespace") == namespace
+        return explain_device(device, workloads, events, request if own else None)
     unknown = find_newest(await list_visible_unknown(client, namespace), name)
     if unknown is not None:
         return explain_unknown(unknown)
-    request = await client.get_or_none(SIGNED_REQUEST, name, REQUEST_NAMESPACE)
     if request is None:
         raise ValueError(
             f"there is no device {name} in namespace {namespace}, and no request to join under "

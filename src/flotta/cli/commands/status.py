@@ -13,9 +13,11 @@ from flotta.cli.adoption import list_visible_unknown
 from flotta.cli.connection import run_connected
 from flotta.cli.status_table import rows_as_data, rows_as_table
 from flotta.fleet.joining import REQUEST_NAMESPACE
-from flotta.fleet.status import UNKNOWN_STATE, DeviceRow, device_rows
+from flotta.fleet.status import UNKNOWN_STATE, WAITING_STATE, DeviceRow, device_rows
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
+
+SHOWN_WAITING = 5  # requests whose reason to wait is printed; more would hide the table
 
 
 def run(options: argparse.Namespace) -> str:
@@ -34,12 +36,23 @@ def _next_steps(rows: list[DeviceRow]) -> list[str]:
     steps = {
         UNKNOWN_STATE: "Devices that are unknown to this control plane keep running. "
         "Take them back with: flotta adopt NAME",
+        WAITING_STATE: "Devices that wait for approval: flotta approve NAME, or "
+        "flotta decline NAME",
         "quarantined": "Devices that are quarantined are refused, and keep their files. "
         "Let them in again with: flotta device release NAME",
         "wipe held": "Devices whose wipe is held keep running. "
         "To wipe them: flotta decommission --held",
     }
-    return [text for state, text in steps.items() if state in states]
+    return [text for state, text in steps.items() if state in states] + _waiting(rows)
+
+
+def _waiting(rows: list[DeviceRow]) -> list[str]:
+    """Return why the first requests wait that a rule would not approve."""
+    told = [row for row in rows if row.waits_because]
+    lines = [f"{row.name} waits: {row.waits_because}" for row in told[:SHOWN_WAITING]]
+    if len(told) > SHOWN_WAITING:
+        lines.append(f"{len(told) - SHOWN_WAITING} more wait; see: flotta explain device NAME")
+    return lines
 
 
 async def _read_rows(client: Client, namespace: str | None) -> list[DeviceRow]:

@@ -72,10 +72,14 @@ class Patch:
 
 @dataclass(frozen=True)
 class Delete:
-    """The deletion of the object with this UID; it is fine if it no longer exists."""
+    """The deletion of the object with this UID; it is fine if it no longer exists.
+
+    If it must be `unchanged`, one that changed since it was read stays (Conflict).
+    """
 
     kind: Kind[Resource]
     target: Resource
+    unchanged: bool = False
 
 
 @dataclass(frozen=True)
@@ -214,8 +218,10 @@ async def _write(client: Client, step: Patch, patch: MergePatch) -> Resource:
 
 async def _delete(client: Client, step: Delete) -> None:
     target = step.target
+    version = target["metadata"]["resourceVersion"] if step.unchanged else None
+    place = step.kind, name_of(target), namespace_of(target)
     with contextlib.suppress(NotFound):
-        await client.delete(step.kind, name_of(target), namespace_of(target), uid=uid_of(target))
+        await client.delete(*place, uid=uid_of(target), resource_version=version)
 
 
 async def _record_event(client: Client, step: RecordEvent) -> None:

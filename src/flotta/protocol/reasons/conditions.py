@@ -306,6 +306,14 @@ WAITING_FOR_APPROVAL = REQUESTS.add(
     "The request waits for the approval of an administrator.",
     "`flotta approve NAME` or `flotta decline NAME`.",
 )
+APPROVAL_WITHHELD = REQUESTS.add(
+    "ApprovalWithheld",
+    Condition("EdgeDeviceSignedRequest", "pending", "True"),
+    "The registration batch of the device approves by rule, and the rule does not hold for this "
+    "device; the message says why. The request waits for the approval of an administrator.",
+    "`flotta approve NAME` or `flotta decline NAME`, or correct the batch: the next enrolment of "
+    "the device is judged again.",
+)
 CREATION_REFUSED = REQUESTS.add(
     "CreationRefused",
     Condition("EdgeDeviceSignedRequest", "pending", "True"),

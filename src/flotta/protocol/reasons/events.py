@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flotta.protocol.reasons.conditions import (
+    DECLINED,
     HEARTBEAT_MISSED,
     PROVISIONING_FAILED,
     RELEASE_FAILED,
@@ -84,10 +85,23 @@ CLAIM_REMAINS = EVENTS.add(
     "A deleted device waits for its bucket claim, which has not been removed for three minutes.",
     "Look at the Events of the claim.",
 )
+APPROVED = EVENTS.add(
+    "Approved",
+    Event("EdgeDeviceSignedRequest", "Normal", "operator"),
+    "The device may join. The message says who or which rule decided, and on which evidence, as "
+    "`status.decision` does.",
+)
+EVENTS.add(
+    DECLINED,
+    Event("EdgeDeviceSignedRequest", "Normal", "operator"),
+    "An administrator declined the device; the message says who.",
+    "`flotta approve NAME` reverses this.",
+)
 EXPIRED = EVENTS.add(
     "Expired",
     Event("EdgeDeviceSignedRequest", "Normal", "operator"),
-    "A request was not approved in time and was deleted. The device requests to join again.",
+    "A request was not approved in time, or its device did not register in time after the "
+    "approval, and was deleted. The device requests to join again.",
     "Approve the next request, or allow more time ([Settings](settings.md)).",
 )
 EVENTS.add(

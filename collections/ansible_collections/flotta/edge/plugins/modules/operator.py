@@ -151,7 +151,7 @@ options:
     type: str
   request_expiry:
     description:
-      - Seconds after which a pending request to join is deleted; V(0) keeps it forever.
+      - Seconds after which a request to join is deleted that nobody approved, or whose device has not registered since; V(0) keeps it forever.
       - A device that is still waiting then requests to join again.
     type: int
     default: 2592000

@@ -1,37 +1,48 @@
 """EdgeDeviceSignedRequest: approval, and the EdgeDevice that follows from it.
 
-An approved request creates one EdgeDevice, once. When that EdgeDevice no longer exists, the request
-is deleted too; if it were kept, it would bring the device back, or keep it from enrolling again. A
-request that waited too long for its approval is deleted as well: the device enrols again if it
-still wants to join. A declined request stays, because it keeps the device out
+An approved request creates one EdgeDevice, once; one that a user made before counts as created.
+When that EdgeDevice no longer exists, the request is deleted too; if it were kept, it would bring
+the device back, or keep it from enrolling again. A request that waited too long for its approval,
+or whose device never registered, is deleted as well: the device enrols again if it still wants to
+join. A declined request stays, because it keeps the device out
 (docs/reference/control-plane.md#joining).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from flotta.fleet.joining import REQUEST_NAMESPACE, UNREGISTERED_LABEL, is_approved, is_declined
+from flotta.fleet.registration_batches import APPROVAL_WITHHELD_ANNOTATION
 from flotta.operator.controllers.context import Context, utc_now
+from flotta.operator.controllers.request.decision import (
+    decide_by_rule,
+    decision_about,
+    report_decision,
+)
+from flotta.operator.controllers.request.expiry import (
+    plan_unused_removal,
+    plan_waiting_expiry,
+    unused_time_left,
+)
 from flotta.operator.runtime.kind_controller import KindController, Watch, itself, planned
 from flotta.operator.runtime.steps import (
     Create,
     Delete,
     Plan,
-    RecordEvent,
     patch_spec,
     patch_status,
 )
-from flotta.printable_text import printable_lines
+from flotta.printable_text import printable, printable_lines
 from flotta.protocol.reasons import conditions as reasons
-from flotta.protocol.reasons.events import EXPIRED
 from flotta.protocol.reasons.reason import Code
 from flotta.resources.client import ApiError, NotFound
-from flotta.resources.conditions import find_condition
+from flotta.resources.conditions import find_condition, holds
 from flotta.resources.finalizers import DEVICE_FINALIZER
 from flotta.resources.kinds import EDGE_DEVICE, MEMBER_LABEL, SIGNED_REQUEST
 from flotta.resources.objects.devices import (
+    Decision,
     EdgeDevice,
     SignedRequest,
     SignedRequestSpec,
@@ -40,14 +51,16 @@ from flotta.resources.objects.devices import (
 from flotta.resources.objects.meta import Condition
 from flotta.resources.views import (
     Key,
+    annotations_of,
     conditions_of,
     generation_of,
     is_being_deleted,
+    key_of,
     name_of,
     spec_of,
     status_of,
 )
-from flotta.rfc3339 import format_time, parse_required_time
+from flotta.rfc3339 import format_time
 
 PENDING, APPROVED, DECLINED = "pending", "approved", "declined"  # phases, and types of conditions
 WAITING = "Waiting for an administrator's approval"
@@ -68,6 +81,9 @@ def request_controller(context: Context) -> KindController[SignedRequest]:
 
     async def plan(request: SignedRequest) -> Plan:
         device = await read_device(request)
+        if device is not None and unused_time_left(request, device, utc_now(), expiry) == 0.0:
+            # It may have registered a moment ago.
+            device = await context.client.get_or_none(EDGE_DEVICE, *reversed(key_of(device)))
         return plan_request(request, device, utc_now(), auto=auto, expiry=expiry)
 
     return KindController(
@@ -95,26 +111,34 @@ def plan_request(
 ) -> Plan:
     """Plan for a request and the EdgeDevice of its name in its target namespace, if it exists.
 
-    `expiry` is in seconds from when the request began to wait; 0 lets it wait forever.
+    `expiry` is in seconds from when the request began to wait, or was approved without a device
+    that registers; 0 lets it wait forever.
     """
     if is_being_deleted(request):
         return Plan()
     if is_approved(request):
-        return _plan_approved(request, device, now)
+        return _plan_approved(request, device, now, expiry)
     if is_declined(request):
-        return plan_status(
+        return _plan_decided(
             request, DECLINED, reasons.DECLINED, "An administrator declined the device", now
         )
-    if auto:
-        approved: SignedRequestSpec = {**spec_of(request), "approved": True}
-        return Plan(patch_spec(SIGNED_REQUEST, request, approved))
-    return _plan_waiting(request, now, expiry)
+    decision = decide_by_rule(request, now, auto=auto)
+    if decision is not None:
+        return _plan_approval(request, decision, now)
+    reason, message = _describe_waiting(request)
+    steps = plan_status(request, PENDING, reason, message, now).steps
+    return plan_waiting_expiry(request, steps, now, expiry)
 
 
 def plan_status(
-    request: SignedRequest, phase: str, reason: Code, message: str, now: datetime
+    request: SignedRequest,
+    phase: str,
+    reason: Code,
+    message: str,
+    now: datetime,
+    decision: Decision | None = None,
 ) -> Plan:
-    """Plan to write phase and conditions of the request; no step when they are up to date."""
+    """Plan to write phase, conditions and decision; no step when they are up to date."""
     generation = generation_of(request)
     conditions = _make_conditions(conditions_of(request), phase, reason, message, now)
     new: SignedRequestStatus = {
@@ -123,12 +147,15 @@ def plan_status(
         "observedGeneration": generation,
         "conditions": [{**item, "observedGeneration": generation} for item in conditions],
     }
+    new.pop("decision", None)
+    if decision is not None:
+        new["decision"] = decision
     return Plan(patch_status(SIGNED_REQUEST, request, new))
 
 
 def plan_refusal(request: SignedRequest, message: str, now: datetime) -> Plan:
     """Plan to report in the status of the request that the API refused the EdgeDevice."""
-    return plan_status(
+    return _plan_decided(
         request,
         PENDING,
         reasons.CREATION_REFUSED,
@@ -140,7 +167,7 @@ def plan_refusal(request: SignedRequest, message: str, now: datetime) -> Plan:
 def make_edge_device(request: SignedRequest, now: datetime) -> EdgeDevice:
     """Return the EdgeDevice of an approved request, not registered yet."""
     spec = request["spec"]
-    labels = {UNREGISTERED_LABEL: "true"}
+    labels = {**(spec.get("labels") or {}), UNREGISTERED_LABEL: "true"}
     if spec.get("targetSet"):
         labels[MEMBER_LABEL] = spec["targetSet"]
     return {
@@ -157,44 +184,49 @@ def make_edge_device(request: SignedRequest, now: datetime) -> EdgeDevice:
 
 
 def was_created(request: SignedRequest) -> bool:
-    """Tell whether the EdgeDevice was created before.
-
-    The condition has the status "True"; v0.2 wrote "true".
-    """
-    approved = find_condition(conditions_of(request), APPROVED)
-    return approved is not None and _is_true(approved)
+    """Tell whether the EdgeDevice was created before."""
+    return holds(conditions_of(request), APPROVED)
 
 
-def _plan_waiting(request: SignedRequest, now: datetime, expiry: float) -> Plan:
-    plan = plan_status(request, PENDING, reasons.WAITING_FOR_APPROVAL, WAITING, now)
-    if not expiry:
-        return plan
-    left = (_waiting_since(request, now) + timedelta(seconds=expiry) - now).total_seconds()
-    if left > 0:
-        return Plan(plan.steps, requeue_after=left)
-    message = f"The device was not approved within {expiry:.0f} seconds; it may enrol again"
-    report = RecordEvent(SIGNED_REQUEST, request, "Normal", EXPIRED, message)
-    return Plan((report, Delete(SIGNED_REQUEST, request)))
+def _describe_waiting(request: SignedRequest) -> tuple[Code, str]:
+    """Return the reason why a request waits, and a sentence with what to do next."""
+    withheld = annotations_of(request).get(APPROVAL_WITHHELD_ANNOTATION)
+    if not withheld:
+        return reasons.WAITING_FOR_APPROVAL, WAITING
+    step = f"to let the device join: flotta approve {name_of(request)}"
+    return reasons.APPROVAL_WITHHELD, f"{printable(withheld)}; {step}"
 
 
-def _waiting_since(request: SignedRequest, now: datetime) -> datetime:
-    """Return when the request was created, or became pending again."""
-    pending = find_condition(conditions_of(request), PENDING)
-    if pending is None:
-        since = request["metadata"].get("creationTimestamp")
-    elif _is_true(pending):
-        since = pending.get("lastTransitionTime")
-    else:
-        since = None
-    return parse_required_time(since) if since else now
+def _plan_approval(request: SignedRequest, decision: Decision, now: datetime) -> Plan:
+    """Plan to approve by a rule. The record comes first: who set the field alone says little."""
+    message = f"Approved by {decision['by']}; the EdgeDevice is created next"
+    record = plan_status(request, PENDING, reasons.WAITING_FOR_APPROVAL, message, now, decision)
+    approved: SignedRequestSpec = {**spec_of(request), "approved": True}
+    writes = (*record.steps, *patch_spec(SIGNED_REQUEST, request, approved))
+    return Plan((*writes, *report_decision(request, decision)))
 
 
-def _plan_approved(request: SignedRequest, device: EdgeDevice | None, now: datetime) -> Plan:
+def _plan_decided(
+    request: SignedRequest, phase: str, reason: Code, message: str, now: datetime
+) -> Plan:
+    """Plan the status of an approved or declined request, with its decision."""
+    decision = decision_about(request, now)
+    plan = plan_status(request, phase, reason, message, now, decision)
+    return Plan((*plan.steps, *report_decision(request, decision)))
+
+
+def _plan_approved(
+    request: SignedRequest, device: EdgeDevice | None, now: datetime, expiry: float
+) -> Plan:
     if device is not None:
+        left = unused_time_left(request, device, now, expiry)
+        if left == 0.0:
+            return plan_unused_removal(request, device, expiry)
         where = f"{request['spec']['targetNamespace']}/{name_of(request)}"
-        return plan_status(
+        plan = _plan_decided(
             request, APPROVED, reasons.DEVICE_CREATED, f"EdgeDevice {where} was created", now
         )
+        return Plan(plan.steps, requeue_after=left)
     if was_created(request):
         return Plan((Delete(SIGNED_REQUEST, request),))
 
@@ -229,7 +261,3 @@ def _make_conditions(
         condition["lastTransitionTime"] = since or format_time(now)
         conditions.append(condition)
     return conditions
-
-
-def _is_true(condition: Condition) -> bool:
-    return str(condition.get("status")).lower() == "true"  # v0.2 wrote lower case

@@ -1,0 +1,1 @@
+"""EdgeDeviceSignedRequest: who may join, who decided that, and when a request ends."""
