@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from rendered_pages import ROOT, replace_table, write_pages
 
 from flotta.protocol.reasons import (
+    authority,
     conditions,
     device_programs,
     events,
@@ -48,11 +49,12 @@ SECTIONS: dict[str, Sequence[Reason]] = {
     "EdgeWorkload": conditions.WORKLOADS,
     "EdgeDeviceSignedRequest": conditions.REQUESTS,
     "ObjectBucketClaim": conditions.BUCKET_CLAIMS,
-    "Events": [*events.EVENTS, *device_programs.REPORTED],
+    "Events": [*events.EVENTS, *device_programs.REPORTED, *authority.REPORTED],
     "Refusals of the Edge API": refusals.REFUSALS,
     "Connection to the Edge API and to the worker": device_programs.CONNECTION,
     "Identity and time": device_programs.IDENTITY,
     "State of the worker": device_programs.STATE,
+    "Certificates of the control plane": authority.LOGGED,
     "While Kubernetes starts the control plane": installation.PODS,
 }
 FIRST, LAST = "Reason", ("Meaning", "What to do")

@@ -19,6 +19,7 @@ from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
 from flotta.identity.peers import Peer
+from flotta.identity.rollover import RolloverAnswer, RolloverRequest
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 
 made: list[MemoryBackend] = []  # by `make_backend`, the newest last
@@ -74,6 +75,39 @@ class MemorySecrets:
             changed(name)
 
 
+class MemoryAuthority:
+    """An AuthorityStore; a test puts a request into it."""
+
+    def __init__(self) -> None:
+        self.request: RolloverRequest | None = None
+        self.answers: list[RolloverAnswer] = []
+        self.published: Mapping[str, str] = {}
+        self.devices_of_others: list[str] = []
+        self._callbacks: list[Callable[[], None]] = []
+
+    def ask(self, request: RolloverRequest) -> None:
+        self.request = request
+        for changed in self._callbacks:
+            changed()
+
+    async def read_request(self) -> RolloverRequest | None:
+        return self.request
+
+    async def answer(self, request: RolloverRequest, answer: RolloverAnswer) -> None:
+        if self.request == request:
+            self.request = None
+            self.answers.append(answer)
+
+    async def list_devices_of_others(self, authority: str) -> list[str]:
+        return self.devices_of_others
+
+    async def publish(self, certificates: Mapping[str, str]) -> None:
+        self.published = certificates
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        self._callbacks.append(changed)
+
+
 @dataclass
 class MemoryDevice:
     uid: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -88,6 +122,7 @@ class MemoryBackend:
 
     def __init__(self) -> None:
         self.secrets = MemorySecrets()
+        self.authority = MemoryAuthority()
         self.devices: dict[str, MemoryDevice] = {}
         self.enrolled: list[str] = []
         self.ending: list[str] = []  # what the server does when it stops, in order

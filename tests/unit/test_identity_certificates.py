@@ -74,12 +74,12 @@ def test_every_class_passes_the_strict_rules_for_its_purpose_only(
         assert "error" in verify_by_openssl(tmp_path, ca, client, "sslserver")
 
 
-def test_authority_may_sign_leaves_only(authority: Authority) -> None:
+def test_authority_may_sign_leaves_and_a_successor_only(authority: Authority) -> None:
     extensions = load_certificate(authority.certificate_pem).extensions
     constraints = extensions.get_extension_for_class(x509.BasicConstraints)
     usage = extensions.get_extension_for_class(x509.KeyUsage)
     assert constraints.critical
-    assert (constraints.value.ca, constraints.value.path_length) == (True, 0)
+    assert (constraints.value.ca, constraints.value.path_length) == (True, 1)
     assert usage.critical
     assert usage.value.key_cert_sign
 

@@ -8,6 +8,7 @@ import sys
 from flotta.cli.commands import run_command
 from flotta.cli.kubeconfig import LOCAL_KUBECONFIG
 from flotta.cli.registration_options import Commands, add_registration
+from flotta.own_names import FLOTTA_NAMESPACE
 from flotta.printable_text import printable_lines
 from flotta.protocol.directives import KEEP_PODS, STOP_PODS
 
@@ -19,11 +20,13 @@ def main(arguments: list[str] | None = None) -> None:
     """
     options = _parser().parse_args(arguments)
     try:
-        text = run_command(options.command, options)
+        result = run_command(options.command, options)
     except ValueError as error:
         sys.exit(f"flotta: {printable_lines(str(error))}")
-    if text:
-        print(text)
+    if isinstance(result, int):
+        sys.exit(result)
+    if result:
+        print(result)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_decommission(commands)
     _add_device(commands)
     add_registration(commands)
+    _add_certificates(commands)
     _add_explain(commands)
     _add_manifests(commands)
     _add_convert(commands)
@@ -49,13 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_status(commands: Commands) -> None:
     status = commands.add_parser("status", help="show every device, its workloads and files")
     status.add_argument("-n", "--namespace", help="only devices of this namespace")
-    status.add_argument(
-        "-o",
-        "--output",
-        choices=["table", "json"],
-        default="table",
-        help="table for people (default) or json for programs",
-    )
+    _add_output(status)
 
 
 def _add_approval(commands: Commands) -> None:
@@ -125,6 +123,40 @@ def _add_device(commands: Commands) -> None:
         help="their pods keep running",
     )
     quarantine.add_argument("--reason", default="", help="why, for those who look later")
+
+
+def _add_certificates(commands: Commands) -> None:
+    certificates = commands.add_parser(
+        "certificates", help="show when certificates expire, and roll the CA of the fleet over"
+    )
+    _add_control_plane_namespace(certificates)
+    _add_output(certificates)
+    actions = certificates.add_subparsers(metavar="ACTION", dest="action")
+    roll = actions.add_parser("roll-ca", help="make a new CA that issues; both are trusted")
+    finish = actions.add_parser("finish-ca", help="trust the former CA no longer")
+    finish.add_argument(
+        "--force", action="store_true", help="although devices have certificates of the former CA"
+    )
+    for action in (roll, finish):
+        _add_control_plane_namespace(action)
+
+
+def _add_control_plane_namespace(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--control-plane-namespace",
+        default=FLOTTA_NAMESPACE,
+        help=f"namespace of the control plane; default: {FLOTTA_NAMESPACE}",
+    )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=["table", "json"],
+        default="table",
+        help="table for people (default) or json for programs",
+    )
 
 
 def _add_explain(commands: Commands) -> None:

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from flotta.edge_api.backends.backend import SecretStore, StoredSecret
 from flotta.edge_api.key_forms import rewrite_keys
+from flotta.edge_api.rollover import CROSS
 from flotta.edge_api.secret_conflicts import retry_on_secret_conflict
 from flotta.edge_api.settings import Settings
 from flotta.identity.authority import ORGANIZATION, Authority, CertificateAndKey
@@ -27,6 +28,7 @@ from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import issued_by, load_bundle
 from flotta.identity.lifetime import covers, load_certificate, renewal_due, valid_at
 from flotta.identity.peers import read_peer
+from flotta.identity.rollover import FLEET_CA
 from flotta.identity.ssl_contexts import server_context
 from flotta.own_names import (
     CA_SECRET,
@@ -44,6 +46,20 @@ class Material:
 
     authority: Authority
     server: CertificateAndKey
+    cross: bytes = b""  # PEM of the authority's key, signed by the CA before it
+
+    @property
+    def bundle(self) -> str:
+        """The CAs that devices may trust from now on; "" when the server is of another PKI."""
+        trusted = self.authority.certificate_pem
+        own = issued_by(load_certificate(self.server.certificate), load_bundle(trusted))
+        return trusted.decode() if own else ""
+
+    @property
+    def public(self) -> dict[str, str]:
+        """What may be published, by file name."""
+        pems = {"ca.crt": self.authority.certificate_pem, "server.crt": self.server.certificate}
+        return {name: pem.decode() for name, pem in pems.items()}
 
     def make_context(self) -> ssl.SSLContext:
         """Return a TLS context of this material.
@@ -52,7 +68,7 @@ class Material:
         """
         with tempfile.TemporaryDirectory(prefix="flotta-edge-api-") as name:
             certificate, key = Path(name, "server.crt"), Path(name, "server.key")
-            certificate.write_bytes(self.server.certificate)
+            certificate.write_bytes(b"\n".join((self.server.certificate, self.cross)))
             handle = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(self.server.key)
@@ -81,20 +97,21 @@ class Certificates:
         """
         if starting:
             await rewrite_keys(self._secrets)
-        authority = await self._ensure_authority()
+        authority, cross = await self._ensure_authority()
         names = list(self._settings.server_names) if starting else []
         server = await self._ensure_server(authority, names)
         await self._ensure_registration(authority)
-        return Material(authority, server)
+        return Material(authority, server, cross)
 
-    async def _ensure_authority(self) -> Authority:
+    async def _ensure_authority(self) -> tuple[Authority, bytes]:
         secret = await self._secrets.read(CA_SECRET)
         if secret is None:
-            new = Authority.create("flotta-ca")
+            new = Authority.create(FLEET_CA)
             issued = CertificateAndKey(new.certificate_pem, new.key_pem)
             secret = await self._secrets.create(CA_SECRET, _secret_data("ca", issued))
         issued = _read_secret(secret, "ca")
-        return Authority.from_pem(issued.certificate, issued.key)
+        authority = Authority.from_pem(issued.certificate, issued.key)
+        return authority, _cross_certificate(secret, authority)
 
     async def _ensure_server(self, authority: Authority, required: list[str]) -> CertificateAndKey:
         return await retry_on_secret_conflict(lambda: self._renew_server(authority, required))
@@ -125,6 +142,16 @@ class Certificates:
         name = name_registration_secret(authority.certificate_pem.decode(), ",".join(wanted), names)
         issued = authority.issue_registration(wanted)
         await self._secrets.create(name, _secret_data("client", issued), registration=True)
+
+
+def _cross_certificate(secret: StoredSecret, authority: Authority) -> bytes:
+    """Return what vouches for this CA; b"" without it, or when it vouches for another key."""
+    pem = secret.data.get(CROSS, b"")
+    try:
+        fits = load_certificate(pem).public_key() == authority.certificate.public_key()
+    except IdentityError:
+        return b""
+    return pem if fits else b""
 
 
 def _reason_to_renew(

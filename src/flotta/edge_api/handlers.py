@@ -25,16 +25,17 @@ from flotta.edge_api.authorization import (
     require_sender,
 )
 from flotta.edge_api.backends.backend import Backend, Membership, RecordedRegistration
+from flotta.edge_api.certificates import Material
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.rate_limits import RateLimits
 from flotta.edge_api.refusals import Refusal
-from flotta.identity.authority import Authority
 from flotta.identity.errors import IdentityError
 from flotta.identity.keys import public_key_fingerprint
 from flotta.identity.peers import Peer
 from flotta.identity.requests import load_request
 from flotta.protocol.directives import (
     ANSIBLE,
+    CERTIFICATE,
     DEVICE,
     DISCONNECT,
     ENROLMENT,
@@ -69,13 +70,13 @@ class Handlers:
     def __init__(
         self,
         backend: Backend,
-        authority: Callable[[], Authority],
+        material: Callable[[], Material],
         certificate_days: int,
         limits: RateLimits,
         metrics: EdgeApiMetrics,
     ) -> None:
         self._backend = backend
-        self._authority = authority
+        self._material = material
         self._certificate_days = certificate_days
         self._limits = limits
         self._metrics = metrics
@@ -185,13 +186,15 @@ class Handlers:
         except IdentityError as error:
             raise Refusal(400, str(error), reason=INVALID_CERTIFICATE_REQUEST) from error
         registration = await self._record_registration(peer, device_id, info, fingerprint)
-        certificate = self._authority().sign_device(
+        material = self._material()
+        certificate = material.authority.sign_device(
             request, device_id, registration.namespace, registration.uid, self._certificate_days
         )
         self._metrics.count("successful_registration")
         log.info("%s/%s registered", registration.namespace, device_id)
         return messages.message_response(
-            message, RegistrationResponse(certificate=certificate.decode())
+            message,
+            RegistrationResponse(certificate=certificate.decode(), ca_bundle=material.bundle),
         )
 
     async def _record_registration(
@@ -214,7 +217,13 @@ class Handlers:
         response = messages.empty_response()
         if not complete:
             response.headers[WANTED_HEADER] = HARDWARE
+        elif self._is_of_former_authority(peer):
+            response.headers[WANTED_HEADER] = CERTIFICATE
         return response
+
+    def _is_of_former_authority(self, peer: Peer) -> bool:
+        authority = self._material().authority
+        return authority.has_former and peer.authority != authority.identifier
 
     async def _handle_playbooks(self, peer: Peer, device_id: str, message: Message) -> web.Response:
         """Respond that there is nothing to run.

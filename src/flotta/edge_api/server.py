@@ -22,6 +22,7 @@ from flotta.edge_api.middleware import error_middleware
 from flotta.edge_api.owners import device_prefix, identify
 from flotta.edge_api.rate_limits import RateLimits
 from flotta.edge_api.refusals import Refusal, error_response
+from flotta.edge_api.rollover import Rollover
 from flotta.edge_api.routes import add_routes
 from flotta.edge_api.settings import Settings
 from flotta.identity.errors import IdentityError
@@ -48,10 +49,11 @@ class EdgeApiServer:
         self.metrics = metrics
         self._backend = backend
         self._certificates = Certificates(backend.secrets, settings)
+        self._rollover = Rollover(backend.secrets, backend.authority, settings)
         self._limits = RateLimits(settings.enrolments_per_second)
         self._handlers = Handlers(
             self._backend,
-            lambda: self._current.authority,
+            lambda: self._current,
             settings.certificate_days,
             self._limits,
             self.metrics,
@@ -94,6 +96,8 @@ class EdgeApiServer:
         if self._settings.metrics_address is not None:
             self.monitoring_port = await self._monitoring.listen(*self._settings.metrics_address)
         self._backend.secrets.subscribe(self._watch_secret)
+        self._backend.authority.subscribe(self._secret_changed.set)
+        self._secret_changed.set()  # what was asked for while no server ran
         self._tasks.append(asyncio.create_task(self._backend.run()))
         self._material = await self._wait_for_material()
         await self._backend.wait_ready()
@@ -179,6 +183,7 @@ class EdgeApiServer:
                     await self._secret_changed.wait()
             self._secret_changed.clear()
             try:
+                await self._rollover.follow()
                 material = await self._certificates.ensure()
             except (BackendError, IdentityError) as error:
                 log.error("Certificates cannot be renewed: %s; the current ones stay in use", error)
@@ -187,6 +192,13 @@ class EdgeApiServer:
                 continue
             backoff.reset()
             self._use_material(material)
+            await self._publish(material)
+
+    async def _publish(self, material: Material) -> None:
+        try:
+            await self._backend.authority.publish(material.public)
+        except BackendError as error:
+            log.warning("The certificates without keys cannot be published: %s", error)
 
     def _use_material(self, material: Material) -> None:
         old = self._material
@@ -217,6 +229,8 @@ def _refuse(status: int, sentence: str) -> web.Response:
 
 
 def _differs(old: Material, new: Material) -> bool:
-    return (
-        old.server != new.server or old.authority.certificate_pem != new.authority.certificate_pem
+    return (old.server, old.cross, old.authority.certificate_pem) != (
+        new.server,
+        new.cross,
+        new.authority.certificate_pem,
     )

@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 from cryptography import x509
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from flotta.identity.errors import IdentityError
+from flotta.identity.issuers import load_bundle
 from flotta.identity.keys import PrivateKey, key_to_pem, load_key, new_key
 from flotta.identity.lifetime import normalize_name
 from flotta.identity.requests import signature_hash
@@ -59,6 +61,21 @@ class Authority:
         self.certificate_pem = bundle
 
     @property
+    def certificate(self) -> x509.Certificate:
+        """The certificate that issues."""
+        return self._certificate
+
+    @cached_property
+    def has_former(self) -> bool:
+        """Whether the bundle trusts further CAs besides the one that issues."""
+        return len(load_bundle(self.certificate_pem)) > 1
+
+    @cached_property
+    def identifier(self) -> str:
+        """The key identifier, in hex, that the certificates it issues name as their authority."""
+        return (self._key_identifier().key_identifier or b"").hex()
+
+    @property
     def key_pem(self) -> bytes:
         """The private key as unencrypted PEM (form: `key_to_pem`)."""
         return key_to_pem(self._key)
@@ -71,24 +88,21 @@ class Authority:
         days: int = 3650,
         since: datetime | None = None,
     ) -> Authority:
-        """Return a new self-signed P-256 authority that may sign leaves but no further CA.
+        """Return a new self-signed P-256 authority that may sign leaves, and one further CA.
 
-        It is valid `since` a moment, by default a few minutes ago.
+        That one is its successor (`cross_sign`). It is valid `since` a moment, by default a few
+        minutes ago.
         """
         key = new_key()
         subject = _build_name(common_name, (organization,))
         builder = _start_builder(subject, subject, key.public_key(), days, since=since)
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-        certificate = (
-            builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_build_key_usage(authority=True), critical=True)
-            .add_extension(identifier, critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
-                critical=False,
-            )
-            .sign(key, signature_hash(key))
-        )
+        certificate = _add_authority_extensions(
+            builder,
+            identifier,
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
+            path_length=1,
+        ).sign(key, signature_hash(key))
         return cls(certificate, key, certificate.public_bytes(serialization.Encoding.PEM))
 
     @classmethod
@@ -114,6 +128,33 @@ class Authority:
                 "The certificate in ca.crt is not a CA certificate (basic constraints CA:TRUE)."
             )
         return cls(own[0], key, bundle)
+
+    def succeeded_by(self, successor: Authority) -> Authority:
+        """Return the successor as an authority whose bundle trusts this one's bundle, too."""
+        bundle = successor.certificate_pem + self.certificate_pem
+        return Authority(successor._certificate, successor._key, bundle)
+
+    def alone(self) -> Authority:
+        """Return the authority with a bundle that holds nothing but the certificate that issues."""
+        pem = self._certificate.public_bytes(serialization.Encoding.PEM)
+        return Authority(self._certificate, self._key, pem)
+
+    def cross_sign(self, successor: Authority) -> bytes:
+        """Return the PEM of the successor's name and key, signed by this authority.
+
+        With it, who knows this authority alone verifies what the successor issued (RFC 4210,
+        4.4.1, "NewWithOld"; RFC 5280, 3.2, "self-issued").
+        """
+        other, own = successor._certificate, self._certificate
+        end = min(other.not_valid_after_utc, own.not_valid_after_utc)
+        days = max(1, (end - datetime.now(UTC)).days + 1)
+        public_key = successor._key.public_key()
+        builder = _start_builder(other.subject, own.subject, public_key, days, end)
+        identifier = x509.SubjectKeyIdentifier.from_public_key(public_key)
+        certificate = _add_authority_extensions(
+            builder, identifier, self._key_identifier(), path_length=0
+        ).sign(self._key, signature_hash(self._key))
+        return certificate.public_bytes(serialization.Encoding.PEM)
 
     def issue_server(
         self, names: Sequence[str], days: int = 365, since: datetime | None = None
@@ -198,6 +239,22 @@ class Authority:
         except x509.ExtensionNotFound:
             return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own.value)
+
+
+def _add_authority_extensions(
+    builder: x509.CertificateBuilder,
+    identifier: x509.SubjectKeyIdentifier,
+    issuer: x509.AuthorityKeyIdentifier,
+    path_length: int,
+) -> x509.CertificateBuilder:
+    return (
+        builder.add_extension(
+            x509.BasicConstraints(ca=True, path_length=path_length), critical=True
+        )
+        .add_extension(_build_key_usage(authority=True), critical=True)
+        .add_extension(identifier, critical=False)
+        .add_extension(issuer, critical=False)
+    )
 
 
 def _start_builder(

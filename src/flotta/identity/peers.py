@@ -42,6 +42,8 @@ class Peer:
     public_key_fingerprint: str  # hex SHA-256 of its SubjectPublicKeyInfo
     not_before: datetime
     not_after: datetime
+    serial_number: str = ""  # hex
+    authority: str = ""  # hex key identifier of the CA that issued it; certificates may have none
 
     def valid_at(self, now: datetime) -> bool:
         """Tell whether `now` (with zone) is in the validity period."""
@@ -79,6 +81,8 @@ def _build_peer(certificate: x509.Certificate, der: bytes) -> Peer:
         public_key_fingerprint=public_key_fingerprint(certificate.public_key()),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
+        serial_number=f"{certificate.serial_number:x}",
+        authority=authority_of(certificate),
     )
 
 
@@ -114,6 +118,15 @@ def _device_id(certificate: x509.Certificate) -> str:
     if name == REGISTRATION_NAME or not is_device_id(name):
         raise PeerError(f"The common name {names[0]!r} is not a device id.")
     return name
+
+
+def authority_of(certificate: x509.Certificate) -> str:
+    """Return the hex key identifier of the CA that issued a certificate, "" when it names none."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
+    except x509.ExtensionNotFound:
+        return ""
+    return (extension.value.key_identifier or b"").hex()
 
 
 def is_device_id(text: str) -> bool:

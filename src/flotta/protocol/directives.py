@@ -13,9 +13,11 @@ ENROLMENT = "enrolment"
 ENROLMENT_APPROVED = 208
 REGISTRATION = "registration"
 HEARTBEAT = "heartbeat"
-# Header of the response to a heartbeat, and its value: what the device is asked to report.
+# Header of the response to a heartbeat, and its values: what the device is asked to report, or that
+# it is to renew its certificate because the CA was rolled over.
 WANTED_HEADER = "Flotta-Wanted"
 HARDWARE = "hardware"
+CERTIFICATE = "certificate"
 ANSIBLE = "ansible"
 DEVICE = "device"  # the configuration; also the handler name of the worker that receives it
 

@@ -49,9 +49,13 @@ class RegistrationInfo(_Content):
 
 
 class RegistrationResponse(_Content):
-    """Response to `registration`: one PEM certificate."""
+    """Response to `registration`: one PEM certificate.
+
+    `ca_bundle` is an addition to v0.2: the CAs that the device trusts from then on, in PEM.
+    """
 
     certificate: str = ""
+    ca_bundle: str = ""
 
 
 class WorkloadStatus(_Content):

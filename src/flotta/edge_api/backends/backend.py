@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from flotta.edge_api.backends.authority_store import AuthorityStore
 from flotta.edge_api.refusals import Refusal
 from flotta.identity.peers import Peer
 from flotta.protocol.envelope import encode
@@ -116,6 +117,10 @@ class Backend(Protocol):
     @property
     def secrets(self) -> SecretStore:
         """The secrets of the fleet's servers."""
+
+    @property
+    def authority(self) -> AuthorityStore:
+        """What administrators ask of the fleet's CA."""
 
     @property
     def unready_reason(self) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from flotta.protocol.reasons import (
+    authority,
     conditions,
     device_programs,
     events,
@@ -15,7 +16,7 @@ from flotta.protocol.reasons import (
 )
 from flotta.protocol.reasons.reason import Place, Reason
 
-AREAS = (workloads, conditions, events, refusals, device_programs, sync, installation)
+AREAS = (workloads, conditions, events, refusals, device_programs, sync, installation, authority)
 TABLE: tuple[Reason, ...] = tuple(
     row for area in AREAS for section in area.SECTIONS for row in section
 )

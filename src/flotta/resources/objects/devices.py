@@ -88,6 +88,15 @@ class DevicePlaybook(TypedDict, total=False):
     PlaybookExecutionStatus: PlaybookExecutionStatus
 
 
+class DeviceCertificate(TypedDict, total=False):
+    """The certificate that a device used last; times are RFC 3339, the others hex."""
+
+    notBefore: str
+    notAfter: str
+    serialNumber: str
+    authority: str
+
+
 class EdgeDeviceStatus(TypedDict, total=False):
     """What a device reported, and what the control plane found out about it."""
 
@@ -101,6 +110,7 @@ class EdgeDeviceStatus(TypedDict, total=False):
     workloads: list[WorkloadStatus]
     PlaybookExec: list[DevicePlaybook]
     upgradeInformation: UpgradeInformation
+    certificate: DeviceCertificate
 
 
 class EdgeDevice(CustomResource[EdgeDeviceSpec, EdgeDeviceStatus]):

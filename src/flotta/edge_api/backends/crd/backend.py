@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from flotta.edge_api.backends.backend import Configuration, Membership, RecordedRegistration
+from flotta.edge_api.backends.crd.authority import CrdAuthorityStore
 from flotta.edge_api.backends.crd.caches import Caches
 from flotta.edge_api.backends.crd.configurations import Configurations
 from flotta.edge_api.backends.crd.delivery import Delivery
@@ -36,6 +37,7 @@ from flotta.fleet.adoption import (
     FORMER_UID_ANNOTATION,
     former_identity,
 )
+from flotta.fleet.certificates import describe_certificate
 from flotta.fleet.former_labels import is_unsettled
 from flotta.fleet.quarantine import is_quarantined
 from flotta.fleet.tombstones import read_tombstone, tombstone_name
@@ -65,6 +67,7 @@ class CrdBackend:
         self._metrics = metrics
         self._caches = Caches(client)
         self._secrets = Secrets(client, settings.namespace, self._caches.of(SECRET))
+        self._authority = CrdAuthorityStore(client, settings.namespace, self._caches.of(CONFIG_MAP))
         self._namespace = settings.namespace
         self._wakeups = Wakeups()
         self._tombstones = Tombstones(
@@ -103,6 +106,11 @@ class CrdBackend:
     def secrets(self) -> Secrets:
         """Secrets of the Flotta namespace."""
         return self._secrets
+
+    @property
+    def authority(self) -> CrdAuthorityStore:
+        """Requests about the fleet's CA."""
+        return self._authority
 
     @property
     def unready_reason(self) -> str | None:
@@ -187,7 +195,9 @@ class CrdBackend:
     async def record_heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> bool:
         """Write what is new to the EdgeDevice; tell whether its hardware is known."""
         key = key_of_peer(peer)
-        known = await self._heartbeats.record(key, message_id, heartbeat)
+        known = await self._heartbeats.record(
+            key, message_id, heartbeat, describe_certificate(peer)
+        )
         await self._end_adoption(peer)
         self._metrics.count_heartbeat(*key)
         device = self._caches.devices.get(*key)

@@ -19,7 +19,7 @@ from flotta.fleet.adoption import is_withheld
 from flotta.protocol.models import Heartbeat
 from flotta.protocol.reasons.refusals import UNKNOWN_DEVICE
 from flotta.resources.client import NotFound
-from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
+from flotta.resources.objects.devices import DeviceCertificate, EdgeDevice, EdgeDeviceStatus
 from flotta.resources.views import Key, status_of
 
 MESSAGE_ID_LIMIT = 64  # characters of the last message's id that are remembered; a UUID has 36
@@ -44,14 +44,17 @@ class HeartbeatRecorder:
         self._locks: dict[Key, asyncio.Lock] = {}
         self._last_message: dict[Key, str] = {}
 
-    async def record(self, key: Key, message_id: str, beat: Heartbeat) -> EdgeDeviceStatus:
+    async def record(
+        self, key: Key, message_id: str, beat: Heartbeat, certificate: DeviceCertificate
+    ) -> EdgeDeviceStatus:
         """Write what is new; return the status that the device has then.
 
+        `certificate` is the one that the heartbeat came with.
         Raises Refusal 404 for a device that does not exist, and ApiError.
         """
         async with self._locks.setdefault(key, asyncio.Lock()):
             try:
-                return await self._apply(key, message_id[:MESSAGE_ID_LIMIT], beat)
+                return await self._apply(key, message_id[:MESSAGE_ID_LIMIT], beat, certificate)
             except NotFound as error:
                 raise _unknown() from error
 
@@ -60,14 +63,16 @@ class HeartbeatRecorder:
         self._last_message.pop(key, None)
         self._locks.pop(key, None)
 
-    async def _apply(self, key: Key, message_id: str, beat: Heartbeat) -> EdgeDeviceStatus:
+    async def _apply(
+        self, key: Key, message_id: str, beat: Heartbeat, certificate: DeviceCertificate
+    ) -> EdgeDeviceStatus:
         now = datetime.now(UTC)
         repeated = bool(message_id) and self._last_message.get(key) == message_id
         known = self._statuses.newest_device(key)
         if known is not None and presence.ready_status(status_of(known)) == "Unknown":
             await self._labels.begin_again(known)
-        written = await self._statuses.update(key, _heartbeat_change(beat, now))
-        self._presence.record_heartbeat(key, now)
+        written = await self._statuses.update(key, _heartbeat_change(beat, certificate, now))
+        self._presence.record_heartbeat(key, now, certificate)
         device = written.device if written else self._statuses.newest_device(key)
         if device is None:
             raise _unknown()
@@ -88,14 +93,23 @@ def _unknown() -> Refusal:
     return Refusal(404, "the device does not exist", reason=UNKNOWN_DEVICE)
 
 
-def _heartbeat_change(beat: Heartbeat, now: datetime) -> StatusChange:
-    """Return the change of a status by a heartbeat; its time alone is not written."""
+def _heartbeat_change(
+    beat: Heartbeat, certificate: DeviceCertificate, now: datetime
+) -> StatusChange:
+    """Return the change of a status by a heartbeat.
+
+    Its time alone is not written. Neither is a certificate where none is known: `presence` adds
+    that to its next write, else a whole fleet would be written at once after an upgrade.
+    """
 
     def change(device: EdgeDevice) -> EdgeDeviceStatus:
         old = status_of(device)
         new = heartbeat.apply_heartbeat(device, beat, now)
+        if "certificate" in old:
+            new = {**new, "certificate": certificate}
         if new == old and presence.mark_heard(new, now).get("conditions") == old.get("conditions"):
             return old
+        new = {**new, "certificate": certificate}
         return presence.mark_heard(new, now, device["metadata"].get("generation"))
 
     return change

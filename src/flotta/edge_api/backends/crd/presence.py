@@ -15,7 +15,7 @@ from flotta.edge_api.backends.crd.statuses import StatusChange, Statuses
 from flotta.fleet import presence
 from flotta.resources.client import ApiError, NotFound
 from flotta.resources.kinds import EDGE_DEVICE_SET, MEMBER_LABEL
-from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
+from flotta.resources.objects.devices import DeviceCertificate, EdgeDevice, EdgeDeviceStatus
 from flotta.resources.views import Key, key_of, labels_of, name_of, namespace_of, spec_of, status_of
 
 CHECK_INTERVAL = 2.0  # seconds between two checks of all devices
@@ -38,15 +38,18 @@ class PresenceTracker:
         self._least = least_seconds
         self._fell_silent = fell_silent
         self._heard: dict[Key, datetime] = {}
+        self._certificates: dict[Key, DeviceCertificate] = {}
         self._started = datetime.now(UTC)
 
-    def record_heartbeat(self, key: Key, now: datetime) -> None:
-        """Remember a heartbeat; it is written when it is due."""
+    def record_heartbeat(self, key: Key, now: datetime, certificate: DeviceCertificate) -> None:
+        """Remember a heartbeat and the certificate it came with; they are written when due."""
+        self._certificates[key] = certificate
         self._heard[key] = now.replace(microsecond=0)  # lastSeenTime has whole seconds
 
     def forget(self, key: Key) -> None:
         """Drop a deleted device."""
         self._heard.pop(key, None)
+        self._certificates.pop(key, None)
 
     async def run(self) -> None:
         """Write what is due until cancelled."""
@@ -88,8 +91,9 @@ class PresenceTracker:
         return None
 
     def _heard_change(self, device: EdgeDevice) -> StatusChange:
-        moment = self._heard[key_of(device)]
-        return lambda newest: _heard_at(newest, moment)
+        key = key_of(device)
+        moment, certificate = self._heard[key], self._certificates[key]
+        return lambda newest: _heard_at(newest, moment, certificate)
 
     def _silent_change(self, device: EdgeDevice, now: datetime) -> StatusChange:
         key, seen = key_of(device), presence.last_seen(status_of(device)) or now
@@ -129,9 +133,13 @@ class PresenceTracker:
         return presence.heartbeat_period(device, spec_of(device_set) if device_set else None)
 
 
-def _heard_at(device: EdgeDevice, moment: datetime) -> EdgeDeviceStatus:
+def _heard_at(
+    device: EdgeDevice, moment: datetime, certificate: DeviceCertificate
+) -> EdgeDeviceStatus:
     """Return the status of a device heard from at `moment`, unless a replica wrote a later time."""
     old = status_of(device)
     new = presence.mark_heard(old, moment, device["metadata"].get("generation"))
     # Both are in UTC and in whole seconds, so they compare as strings.
-    return old if old.get("lastSeenTime", "") > new["lastSeenTime"] else new
+    if old.get("lastSeenTime", "") > new["lastSeenTime"]:
+        return old
+    return {**new, "certificate": certificate}

@@ -1,0 +1,87 @@
+"""Requests about the fleet's CA, and its public certificates, in ConfigMaps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from flotta.edge_api.backends.crd.errors import translate_api_errors
+from flotta.fleet.joining import was_heard
+from flotta.fleet.rollover import answer_data, read_request
+from flotta.identity.rollover import RolloverAnswer, RolloverRequest
+from flotta.own_names import CERTIFICATES_CONFIG_MAP, ROLLOVER_CONFIG_MAP
+from flotta.resources.cache import Cache
+from flotta.resources.changes import as_read
+from flotta.resources.client import AlreadyExists, Client, Conflict, NotFound
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE
+from flotta.resources.objects.core import ConfigMap
+from flotta.resources.objects.devices import EdgeDevice
+from flotta.resources.views import name_of, namespace_of, status_of
+
+
+class CrdAuthorityStore:
+    """An AuthorityStore. It reads from the API itself; `watched` only reports changes."""
+
+    def __init__(self, client: Client, namespace: str, watched: Cache[ConfigMap]) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._watched = watched
+
+    @translate_api_errors
+    async def read_request(self) -> RolloverRequest | None:
+        """Return the request that has no answer yet."""
+        return read_request(await self._read(ROLLOVER_CONFIG_MAP))
+
+    @translate_api_errors
+    async def answer(self, request: RolloverRequest, answer: RolloverAnswer) -> None:
+        """Write the answer, unless another server did, or there is another request."""
+        found = await self._read(ROLLOVER_CONFIG_MAP)
+        if found is None or read_request(found) != request:
+            return
+        patch = as_read({"data": answer_data(request, answer)}, found)
+        with suppress(Conflict, NotFound):
+            await self._client.merge_patch(CONFIG_MAP, name_of(found), self._namespace, patch)
+
+    @translate_api_errors
+    async def list_devices_of_others(self, authority: str) -> list[str]:
+        """Return the devices that did not use a certificate of this CA, as of now."""
+        devices = await self._client.list(EDGE_DEVICE)
+        return sorted(
+            f"{namespace_of(device)}/{name_of(device)}"
+            for device in devices
+            if was_heard(device) and _authority_of(device) != authority
+        )
+
+    @translate_api_errors
+    async def publish(self, certificates: Mapping[str, str]) -> None:
+        """Write the certificates if they differ from those that are published."""
+        found = await self._read(CERTIFICATES_CONFIG_MAP)
+        if found is not None and (found.get("data") or {}) == certificates:
+            return
+        if found is not None:
+            gone = dict.fromkeys(set(found.get("data") or {}) - set(certificates))
+            patch = {"data": {**gone, **certificates}}
+            await self._client.merge_patch(CONFIG_MAP, name_of(found), self._namespace, patch)
+            return
+        new: ConfigMap = {
+            "metadata": {"name": CERTIFICATES_CONFIG_MAP, "namespace": self._namespace},
+            "data": dict(certificates),
+        }
+        with suppress(AlreadyExists):  # another replica publishes the same
+            await self._client.create(CONFIG_MAP, new)
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        """Call `changed` when the watch reports the ConfigMap of requests."""
+
+        def config_map_changed(_: ConfigMap | None, new: ConfigMap | None) -> None:
+            if new and (namespace_of(new), name_of(new)) == (self._namespace, ROLLOVER_CONFIG_MAP):
+                changed()
+
+        self._watched.subscribe(config_map_changed)
+
+    async def _read(self, name: str) -> ConfigMap | None:
+        return await self._client.get_or_none(CONFIG_MAP, name, self._namespace)
+
+
+def _authority_of(device: EdgeDevice) -> str:
+    return status_of(device).get("certificate", {}).get("authority", "")
