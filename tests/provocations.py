@@ -25,6 +25,10 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
         "test_the_rate_counts_before_the_body": ("TooManyRequests",),
         "test_what_is_not_http_gets_json_and_no_traceback": ("MalformedRequest",),
     },
+    "integration/test_ca_rollover.py": {
+        "test_one_rollover_at_a_time_and_none_of_a_foreign_ca": ("CARolloverRefused",),
+        "test_the_former_ca_stays_while_devices_need_it_unless_it_is_forced": ("FormerCAInUse",),
+    },
     "integration/test_device_quarantine.py": {
         "test_keys_and_certificate_are_closed_until_the_device_is_released": ("KeysRevoked",),
     },

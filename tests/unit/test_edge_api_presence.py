@@ -59,6 +59,6 @@ def test_a_heartbeat_that_came_before_the_write_keeps_a_device_ready(
     newest = device({}, presence.mark_heard({}, SEEN))
     change = judged(tracker)
 
-    tracker.record_heartbeat(KEY, datetime.now(UTC))
+    tracker.record_heartbeat(KEY, datetime.now(UTC), {"serialNumber": "1f"})
 
     assert change(newest) == newest["status"]

@@ -6,7 +6,7 @@ The order of the steps, each of which can be repeated:
    other CA have the longest time.
 2. Roll: one write of the Secret makes the new CA the one that issues, with both trusted.
 3. Finish: one write of the Secret takes the former CA out. `Certificates` then issues the server
-   certificate anew, and the cross certificate beside it vouches for the new CA.
+   certificate again, and the cross certificate beside it vouches for the new CA.
 
 Replicas that work on one request meet at the version of the Secret. The Secret names the request
 that it was written for, so a repeat after an interruption finds that its work is done.
@@ -33,7 +33,7 @@ from flotta.identity.rollover import (
     succeed,
 )
 from flotta.own_names import CA_SECRET, HOST_SECRET
-from flotta.protocol.reasons.authority import FORMER_CA_IN_USE, ROLLOVER_REFUSED
+from flotta.protocol.reasons.authority import CA_ROLLOVER_REFUSED, FORMER_CA_IN_USE
 from flotta.protocol.reasons.reason import with_code
 
 CROSS = "cross.crt"  # in the Secret of the CA: its name and key, signed by the former CA
@@ -141,7 +141,7 @@ def _done(request: RolloverRequest) -> RolloverAnswer:
 
 
 def _refuse(sentence: str) -> RolloverAnswer:
-    return RolloverAnswer(sentence, ROLLOVER_REFUSED)
+    return RolloverAnswer(sentence, CA_ROLLOVER_REFUSED)
 
 
 def _name_devices(devices: list[str]) -> str:

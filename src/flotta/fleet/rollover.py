@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from flotta.identity.rollover import FINISH, ROLL, Phase, RolloverAnswer, RolloverRequest
 from flotta.own_names import ROLLOVER_CONFIG_MAP
-from flotta.protocol.reasons.reason import Code
+from flotta.protocol.reasons.authority import CA_ROLLOVER_REFUSED
+from flotta.protocol.reasons.reason import NO_REASON, Code
+from flotta.protocol.reasons.table import find_rows
 from flotta.resources.objects.core import ConfigMap
 
 MAX_ID = 64  # characters of a request's id
@@ -47,4 +49,11 @@ def read_answer(config_map: ConfigMap | None, request: RolloverRequest) -> Rollo
     data = (config_map.get("data") if config_map else None) or {}
     if data.get("answeredID") != request.id:
         return None
-    return RolloverAnswer(data.get("message", ""), Code(data.get("reason", "")))
+    return RolloverAnswer(data.get("message", ""), _read_code(data.get("reason", "")))
+
+
+def _read_code(text: str) -> Code:
+    """Return a code of the table; an Edge API of another release may know further ones."""
+    if not text:
+        return NO_REASON
+    return next((row.code for row in find_rows(text)), CA_ROLLOVER_REFUSED)

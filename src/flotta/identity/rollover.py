@@ -58,7 +58,7 @@ def succeed(former: Authority) -> Succession:
     name of its issuer (RFC 5280, 4.2.1.9), and CAs of earlier releases allow no other.
     """
     successor = Authority.create(FLEET_CA)
-    return Succession(successor.succeeded_by(former), former.cross_sign(successor))
+    return Succession(former.succeeded_by(successor), former.cross_sign(successor))
 
 
 def is_of_fleet(certificate: x509.Certificate) -> bool:

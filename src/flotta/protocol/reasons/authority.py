@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from flotta.protocol.reasons.reason import Event, Log, Rows
+from flotta.protocol.reasons.reason import Log, Rows
 
 EDGE_API = Log("flotta-edge-api")
 
 LOGGED = Rows()
-REPORTED = Rows()
-ROLLOVER_REFUSED = LOGGED.add(
+CA_ROLLOVER_REFUSED = LOGGED.add(
     "CARolloverRefused",
     EDGE_API,
     "The CA was not rolled over: a rollover is in progress, the CA is of your own PKI, or its "
@@ -20,13 +19,7 @@ FORMER_CA_IN_USE = LOGGED.add(
     EDGE_API,
     "The former CA stays trusted: devices were not heard from with a certificate of the new one.",
     "Wait until the devices that are named are online, or [give them up]"
-    "(../how-to/roll-the-ca.md#finish).",
+    "(../how-to/roll-the-ca.md#take-the-former-ca-out).",
 )
-EXPIRY = (
-    "A certificate of the control plane expires soon, or has expired, and was not renewed.",
-    "`flotta certificates` shows what expires, and what to do.",
-)
-CERTIFICATE_EXPIRES = LOGGED.add("CertificateExpires", EDGE_API, *EXPIRY)
-REPORTED.add("CertificateExpires", Event("Secret", "Warning", "Edge API"), *EXPIRY)
 
-SECTIONS = (LOGGED, REPORTED)
+SECTIONS = (LOGGED,)

@@ -1,0 +1,115 @@
+"""A CA that takes over from another, as strict verifiers see it that know one of them only."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import ExtensionOID
+
+from flotta.identity.authority import Authority
+from flotta.identity.issuers import issued_by
+from flotta.identity.keys import key_to_pem, new_key
+from flotta.identity.lifetime import load_certificate
+from flotta.identity.rollover import Succession, is_of_fleet, succeed
+
+
+def earlier_authority(path_length: int | None) -> Authority:
+    """Return a CA as earlier releases (path length 0) and v0.2 (none) made it."""
+    new, key = Authority.create("flotta-ca"), new_key()
+    made = new.certificate
+    builder = x509.CertificateBuilder(
+        issuer_name=made.issuer,
+        subject_name=made.subject,
+        public_key=key.public_key(),
+        serial_number=made.serial_number,
+        not_valid_before=made.not_valid_before_utc,
+        not_valid_after=made.not_valid_after_utc,
+    )
+    builder = builder.add_extension(x509.BasicConstraints(True, path_length), critical=True)
+    usage = made.extensions.get_extension_for_class(x509.KeyUsage).value
+    builder = builder.add_extension(usage, critical=True)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    builder = builder.add_extension(identifier, critical=False)
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+    builder = builder.add_extension(issuer, critical=False)
+    certificate = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return Authority.from_pem(certificate, key_to_pem(key))
+
+
+@pytest.fixture(scope="module", params=["own", "earlier", "v0.2"])
+def former(request: pytest.FixtureRequest) -> Authority:
+    if request.param == "own":
+        return Authority.create("flotta-ca")
+    return earlier_authority(0 if request.param == "earlier" else None)
+
+
+@pytest.fixture(scope="module")
+def succession(former: Authority) -> Succession:
+    return succeed(former)
+
+
+def verify(folder: Path, trusted: bytes, leaf: bytes, sent: bytes) -> str:
+    for name, content in (("ca", trusted), ("leaf", leaf), ("sent", sent)):
+        (folder / name).write_bytes(content)
+    command = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver"]
+    command += ["-verify_hostname", "edge.example", "-CAfile", str(folder / "ca")]
+    command += ["-untrusted", str(folder / "sent"), str(folder / "leaf")]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def test_a_server_of_the_new_ca_is_verified_with_the_former_one_alone(
+    former: Authority, succession: Succession, tmp_path: Path
+) -> None:
+    server = succession.authority.issue_server(["edge.example"]).certificate
+
+    assert ": OK" in verify(tmp_path, former.certificate_pem, server, succession.cross)
+    assert ": OK" not in verify(tmp_path, former.certificate_pem, server, b"")
+
+
+def test_who_knows_the_new_ca_or_both_verifies_servers_of_what_it_knows(
+    former: Authority, succession: Succession, tmp_path: Path
+) -> None:
+    new = succession.authority
+    server = new.issue_server(["edge.example"]).certificate
+    once_more = former.issue_server(["edge.example"]).certificate
+
+    assert ": OK" in verify(tmp_path, new.alone().certificate_pem, server, succession.cross)
+    assert ": OK" not in verify(tmp_path, new.alone().certificate_pem, once_more, succession.cross)
+    for leaf in (server, once_more):
+        assert ": OK" in verify(tmp_path, new.certificate_pem, leaf, succession.cross)
+
+
+def test_the_cross_certificate_is_the_new_ca_in_the_words_of_the_former_one(
+    former: Authority, succession: Succession
+) -> None:
+    cross, new = load_certificate(succession.cross), succession.authority
+
+    assert issued_by(cross, [former.certificate])
+    assert (cross.subject, cross.public_key()) == (
+        new.certificate.subject,
+        new.certificate.public_key(),
+    )
+    assert cross.not_valid_after_utc <= former.certificate.not_valid_after_utc
+    assert cross.not_valid_before_utc <= datetime.now(UTC)
+    own = cross.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_KEY_IDENTIFIER).value
+    assert own.key_identifier.hex() == new.identifier
+
+
+def test_the_bundle_says_which_ca_issues_and_whether_a_former_one_is_left(
+    former: Authority, succession: Succession
+) -> None:
+    new = succession.authority
+    assert (former.has_former, new.has_former, new.alone().has_former) == (False, True, False)
+    assert new.identifier != former.identifier
+    again = Authority.from_pem(new.certificate_pem, new.key_pem)
+    assert again.certificate == new.certificate
+
+
+def test_a_ca_of_the_users_own_pki_is_told_from_one_of_a_fleet(former: Authority) -> None:
+    assert is_of_fleet(former.certificate)
+    assert not is_of_fleet(Authority.create("Corp CA", "Corp").certificate)
