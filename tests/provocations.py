@@ -237,6 +237,9 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
             "StorageContradiction",
         ),
     },
+    "unit/test_gateway_trust.py": {
+        "test_what_is_not_the_fleets_cas_is_not_taken_over": ("CABundleRefused",),
+    },
     "unit/test_reasons_of_devices.py": {
         "test_a_bug_and_a_late_upload_of_the_synchronisation_have_codes": (
             "SyncFailed",

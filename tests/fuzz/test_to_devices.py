@@ -35,7 +35,7 @@ from flotta.gateway.settings import load_settings
 from flotta.gateway.status_codes import explain_refusal
 from flotta.gateway.workers import _is_handler
 from flotta.identity.authority import Authority
-from flotta.identity.requests import certificate_request, load_request
+from flotta.identity.requests import load_request
 from flotta.protocol.models import Workload
 from flotta.sync import job, listing, paths, plan, state_db
 from flotta.sync.listing import ConnectionFailedError, RemoteObject
@@ -233,7 +233,7 @@ def test_certificates(fuzz: Fuzz, tmp_path: Path) -> None:
     (tmp_path / "ca").write_bytes(AUTHORITY.certificate_pem)
     places = (tmp_path / "device", (tmp_path / "c", tmp_path / "k"), (tmp_path / "ca",), "till-7")
     store = IdentityStore(*places)
-    csr = load_request(certificate_request(store.ensure_pending_key(), "till-7"))
+    csr = load_request(store.ensure_pending_key().sign_request("till-7"))
     genuine = AUTHORITY.sign_device(csr, "till-7", "default", "uid", 1)
 
     def check(pem: bytes) -> None:

@@ -24,7 +24,7 @@ from flotta.apiserver.storage.migrations import MIGRATIONS
 from flotta.gateway.clock import Clock
 from flotta.gateway.identity_store import IdentityStore
 from flotta.identity.authority import Authority
-from flotta.identity.requests import certificate_request, load_request
+from flotta.identity.requests import load_request
 from flotta.protocol.models import Workload
 from flotta.protocol.reasons.device_programs import INVALID_STORAGE
 from flotta.resources.client import Client
@@ -176,7 +176,7 @@ def test_the_former_gateway_uses_the_identity(tmp_path: Path, former: Path) -> N
     (tmp_path / "ca.pem").write_bytes(authority.certificate_pem)
     pair = (tmp_path / "cert.pem", tmp_path / "key.pem")
     store = IdentityStore(tmp_path / "device", pair, (tmp_path / "ca.pem",), "till-7")
-    csr = load_request(certificate_request(store.ensure_pending_key(), "till-7"))
+    csr = load_request(store.ensure_pending_key().sign_request("till-7"))
     identity = store.install(authority.sign_device(csr, "till-7", "default", "uid", 30))
     store.ensure_pending_key()
     Clock(tmp_path / "clock").learn_time("Sun, 29 Nov 2026 12:00:00 GMT")

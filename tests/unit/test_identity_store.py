@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from flotta.gateway.device_keys import DeviceKey, FileKey
 from flotta.gateway.errors import IdentityUnusable
 from flotta.gateway.identity_store import IdentityStore
 from flotta.identity.authority import Authority
 from flotta.identity.keys import PrivateKey, key_to_pem, load_key, new_key, public_key_fingerprint
-from flotta.identity.requests import certificate_request, load_request
+from flotta.identity.requests import load_request
 from pkcs8 import to_pkcs8
 
 DEVICE = "till-7"
@@ -44,16 +45,16 @@ def open_store(pki: Path, device: str = DEVICE) -> IdentityStore:
     return IdentityStore(pki / "device", registration, (pki / "ca.pem",), device)
 
 
-def signed(authority: Authority, key: PrivateKey, device: str = DEVICE) -> bytes:
-    csr = load_request(certificate_request(key, device))
+def signed(authority: Authority, key: DeviceKey, device: str = DEVICE) -> bytes:
+    csr = load_request(key.sign_request(device))
     return authority.sign_device(csr, device, "default", UID, 30)
 
 
 def install(store: IdentityStore, authority: Authority) -> None:
-    store.install(signed(authority, store.ensure_pending_key()))
+    store.install(signed(authority, store.ensure_pending_key()), authority.certificate_pem)
 
 
-def fingerprint(key: PrivateKey) -> str:
+def fingerprint(key: DeviceKey | PrivateKey) -> str:
     return public_key_fingerprint(key.public_key())
 
 
@@ -233,7 +234,7 @@ def test_unfit_certificates_are_not_installed(pki: Path, authority: Authority) -
     store = open_store(pki)
     pending = store.ensure_pending_key()
     for certificate, reason in (
-        (signed(authority, new_key()), "not for the key"),
+        (signed(authority, FileKey(pki / "none", new_key())), "not for the key"),
         (signed(authority, pending, "other"), "not for this device"),
         (authority.issue_registration().certificate, "not for the key"),
         (b"nonsense", "invalid"),
@@ -352,7 +353,7 @@ def test_power_cut_during_the_first_registration_asks_with_the_same_key(
 ) -> None:
     """The Edge API has recorded the key: only that one may register again."""
     shutil.rmtree(pki / "device", ignore_errors=True)
-    key = load_key(key_to_pem(open_store(pki).ensure_pending_key()))
+    key = open_store(pki).ensure_pending_key()
     snapshot = pki.parent / f"{pki.name}-snapshot"
     shutil.copytree(pki, snapshot, symlinks=True)
     certificate = signed(authority, key)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,7 +22,6 @@ from flotta.gateway.identity import Identity
 from flotta.gateway.identity_store import IdentityStore
 from flotta.gateway.settings import Settings
 from flotta.identity.keys import public_key_fingerprint
-from flotta.identity.requests import certificate_request
 from flotta.protocol.directives import REGISTRATION
 from flotta.protocol.envelope import encode, new_data_message
 from flotta.protocol.json_text import decode_json
@@ -72,15 +72,15 @@ class CertificateRequests:
 
     def _add_certificate_request(self, fields: Mapping[str, object]) -> msgspec.Raw:
         key = self._store.ensure_pending_key()
-        request = certificate_request(key, self._settings.device_id).decode()
+        request = key.sign_request(self._settings.device_id).decode()
         return msgspec.Raw(encode({**fields, "certificate_request": request}))
 
     async def _install_certificate(self, response: HttpResponse) -> HttpResponse:
         """Install the certificate of a 200 response; return the response without it."""
         if response.status != 200:
             return response
-        body, certificate = _split_certificate(response.body)
-        identity = await asyncio.to_thread(self._store.install, certificate)
+        body, certificate, bundle = _split_certificate(response.body)
+        identity = await asyncio.to_thread(self._store.install, certificate, bundle)
         log.info(
             "Installed a certificate for %s, valid to %s, in %s",
             self._settings.device_id,
@@ -101,12 +101,19 @@ def _parse_object(content: bytes) -> dict[str, object]:
         raise ValueError(f"the content is not a JSON object: {error}") from error
 
 
-def _split_certificate(body: bytes) -> tuple[bytes, bytes]:
-    """Return the response without the certificate, and the certificate in PEM."""
+class _SplitResponse(NamedTuple):
+    body: bytes  # for the worker
+    certificate: bytes  # PEM
+    bundle: bytes  # PEM of CAs, b"" if there are none
+
+
+def _split_certificate(body: bytes) -> _SplitResponse:
+    """Return the response without what is for the gateway, and that."""
     try:
         response = decode_json(body, dict[str, msgspec.Raw])
         content = decode_json(response["content"], dict[str, msgspec.Raw])
         certificate = decode_json(content.pop("certificate"), str).encode()
+        bundle = decode_json(content.pop("ca_bundle", msgspec.Raw(b'""')), str).encode()
     except (msgspec.DecodeError, KeyError, ValueError) as error:
         raise BadResponse("the response to the registration contains no certificate") from error
-    return encode({**response, "content": content}), certificate
+    return _SplitResponse(encode({**response, "content": content}), certificate, bundle)

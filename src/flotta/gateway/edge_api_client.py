@@ -117,7 +117,9 @@ class EdgeApiClient:
     def _make_context(self, identity: Identity) -> ssl.SSLContext:
         self._clock.raise_floor(identity.peer.not_before)
         try:
-            return client_context(self._settings.ca_root, identity.cert_path, identity.key_path)
+            context = client_context(self._store.trusted)
+            identity.key.present(context, identity.cert_path)
+            return context
         except OSError as error:  # ssl.SSLError is an OSError
             files = ", ".join(map(str, (*self._settings.ca_root, identity.cert_path)))
             raise IdentityUnusable(f"one of {files} cannot be used: {error}") from error

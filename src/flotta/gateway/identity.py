@@ -1,9 +1,9 @@
-"""The identity of a device: a certificate and its key, read from files."""
+"""The identity of a device: a certificate, read from a file, and its key."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from flotta.durable_files import read_bounded
+from flotta.gateway.device_keys import DeviceKey
 from flotta.gateway.errors import IdentityUnusable
 from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import load_bundle
-from flotta.identity.keys import load_key
 from flotta.identity.lifetime import load_certificate
 from flotta.identity.peers import Peer, read_peer
 
-MAX_PEM = 1 << 20  # bytes of a certificate or key
+MAX_PEM = 1 << 20  # bytes of a certificate
 MAX_BUNDLE = 16 << 20  # bytes of the certificates of all CAs
 
 
@@ -30,7 +30,7 @@ class Identity:
     peer: Peer
     certificate: x509.Certificate
     cert_path: Path
-    key_path: Path
+    key: DeviceKey
 
     @property
     def is_device(self) -> bool:
@@ -38,12 +38,13 @@ class Identity:
         return self.peer.kind == "device"
 
 
-def load_identity(cert_path: Path, key_path: Path) -> Identity:
-    """Read both files; raises OSError, IdentityError or IdentityUnusable with the reason."""
+def load_identity(cert_path: Path, load_key: Callable[[], DeviceKey]) -> Identity:
+    """Read both; raises OSError, IdentityError or IdentityUnusable with the reason."""
     certificate = load_certificate(read_bounded(cert_path, MAX_PEM))
-    if load_key(read_bounded(key_path, MAX_PEM)).public_key() != certificate.public_key():
+    key = load_key()
+    if key.public_key() != certificate.public_key():
         raise IdentityUnusable("certificate and key do not belong together")
-    return Identity(identify_peer(certificate), certificate, cert_path, key_path)
+    return Identity(identify_peer(certificate), certificate, cert_path, key)
 
 
 def identify_peer(certificate: x509.Certificate) -> Peer:

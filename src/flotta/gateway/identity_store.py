@@ -2,16 +2,12 @@
 
 See docs/reference/device.md#renewal-and-key-rotation for the rules.
 
-    <folder>/1/{cert,key}.pem      generations; a folder appears under its number by one rename
-    <folder>/2/{cert,key}.pem      `used` beside them: the Edge API has accepted this identity
-    <folder>/current -> 2          switched by one rename
-    <folder>/pending.pem           key of a request without a response yet
+    <folder>/1/cert.pem    generations; a folder appears under its number by one rename
+    <folder>/2/cert.pem    `used` beside it: the Edge API has accepted this identity
+    <folder>/current -> 2  switched by one rename
 
-The pending key survives retries and restarts: the Edge API accepts a repeated registration for the
-same key only, and a lost response must not lock the device out. The key is removed after the
-switch. The registration certificate and its key, which Ansible installs, are never touched. They
-may be missing: Ansible removes them once the device has an identity of its own.
-Former releases wrote keys as PKCS#8; `rewrite_keys` replaces each such file by one rename.
+The keys are those of `device_keys`, the CAs beside a certificate those of `trust`. The registration
+certificate and its key, which Ansible installs, are never touched.
 """
 
 from __future__ import annotations
@@ -19,35 +15,27 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
-from flotta.durable_files import read_bounded, sync_directory, write_atomically
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from flotta.durable_files import sync_directory, write_atomically
+from flotta.gateway.device_keys import DeviceKey, DeviceKeys, FileKey, FileKeys
 from flotta.gateway.errors import IdentityUnusable
-from flotta.gateway.identity import (
-    MAX_PEM,
-    Identity,
-    identify_peer,
-    load_authorities,
-    load_identity,
-)
+from flotta.gateway.identity import Identity, identify_peer, load_identity
+from flotta.gateway.trust import Trust, check_bundle
 from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import issued_by
-from flotta.identity.keys import (
-    KeyFormatError,
-    PrivateKey,
-    key_to_pem,
-    load_key,
-    new_key,
-    to_traditional_pem,
-)
 from flotta.identity.lifetime import load_certificate
-from flotta.protocol.reasons.device_programs import IDENTITY_UNUSABLE, KEY_DAMAGED
+from flotta.protocol.reasons.device_programs import CA_BUNDLE_REFUSED, IDENTITY_UNUSABLE
 from flotta.tree_removal import RemovalFailure, empty_directory, remove_tree
 
 log = logging.getLogger(__name__)
 
-CERT, KEY, USED, CURRENT, PENDING = "cert.pem", "key.pem", "used", "current", "pending.pem"
+CERT, USED, CURRENT = "cert.pem", "used", "current"
 
 
 class IdentityStore:
@@ -58,7 +46,8 @@ class IdentityStore:
     ) -> None:
         self._folder = folder
         self._registration = registration
-        self._ca_root = ca_root
+        self._trust = Trust(ca_root)
+        self._keys: DeviceKeys = FileKeys(folder)
         self._device_id = device
         self._warned: set[str] = set()
 
@@ -70,7 +59,9 @@ class IdentityStore:
         """
         registration = self._load_registration()
         folders = (self._folder / name for name in self._order_generations())
-        devices = self._load_usable((folder / CERT, folder / KEY) for folder in folders)
+        devices = self._load_usable(
+            (folder / CERT, partial(self._keys.load, folder)) for folder in folders
+        )
         own = [identity for identity in devices if self._is_own(identity, registration)]
         return own + [identity for identity in registration if not identity.is_device]
 
@@ -87,47 +78,34 @@ class IdentityStore:
             )
         return identities[0]
 
+    @property
+    def trusted(self) -> bytes | tuple[Path, ...]:
+        """The CAs of the server: those that came with the current identity, or `ca-root`."""
+        return self._trust.choose(self._current_folder)
+
     def rewrite_keys(self) -> None:
-        """Rewrite the device's keys in the form that v0.2 reads too; they stay the same keys.
+        """Rewrite the device's keys in the form that v0.2 reads too; they stay the same keys."""
+        self._keys.modernise(self._folder / name for name in self._list_generation_numbers())
 
-        A file that cannot be read or written stays as it is: it serves as well as before.
-        """
-        folders = (self._folder / name for name in self._list_generation_numbers())
-        for path in (*(folder / KEY for folder in folders), self._folder / PENDING):
-            with contextlib.suppress(OSError, KeyFormatError):
-                pem = read_bounded(path, MAX_PEM)
-                rewritten = to_traditional_pem(pem)
-                if rewritten != pem:
-                    write_atomically(path, rewritten)
-                    log.info("%s is SEC 1 or PKCS#1 now; it is the same key", path)
-
-    def ensure_pending_key(self) -> PrivateKey:
+    def ensure_pending_key(self) -> DeviceKey:
         """Return the key of the next certificate, generated once and kept until it is installed."""
-        path = self._folder / PENDING
-        try:
-            return load_key(read_bounded(path, MAX_PEM))
-        except FileNotFoundError:
-            pass
-        except Exception:  # whatever the damage: a request needs a key
-            log.warning("%s is damaged; generating a new key [%s]", path, KEY_DAMAGED)
-            remove_tree(path)
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        key = new_key()
-        write_atomically(path, key_to_pem(key))
-        return key
+        return self._keys.ensure_pending()
 
-    def install(self, certificate_pem: bytes) -> Identity:
+    def install(self, certificate_pem: bytes, bundle: bytes = b"") -> Identity:
         """Make the certificate for the pending key the current identity.
+
+        `bundle` are the CAs that came with it. Without them, or if they are refused, those that
+        came with the identity before count on.
 
         Raises IdentityUnusable when it is for another key, device or class; nothing changes then.
         """
-        key = self.ensure_pending_key()
-        self._check_certificate(certificate_pem, key)
+        certificate = self._check_certificate(certificate_pem, self.ensure_pending_key())
+        authorities = self._accept_bundle(bundle, certificate)
         number = max((int(name) for name in self._list_generation_numbers()), default=0) + 1
-        folder = self._write_generation(str(number), certificate_pem, key_to_pem(key))
+        folder = self._write_generation(str(number), certificate_pem, authorities)
         self._switch_current(str(number))
-        self._forget_pending()
-        (identity,) = self._load_usable([(folder / CERT, folder / KEY)])
+        self._keys.forget_pending()
+        (identity,) = self._load_usable([(folder / CERT, partial(self._keys.load, folder))])
         return identity
 
     def mark_used(self, identity: Identity) -> None:
@@ -139,9 +117,10 @@ class IdentityStore:
         if not self._is_current(folder) or (folder / USED).exists():
             return
         write_atomically(folder / USED, b"")
-        self._forget_pending_of(identity)
+        self._keys.forget_pending_of(identity.certificate.public_key())
         for name in self._list_generation_numbers():
             if int(name) < int(folder.name):
+                self._keys.forget(self._folder / name)
                 remove_tree(self._folder / name)
 
     def wipe(self) -> list[RemovalFailure]:
@@ -149,6 +128,7 @@ class IdentityStore:
 
         Returns what is left after everything was tried.
         """
+        self._keys.wipe()
         left = empty_directory(self._folder)
         with contextlib.suppress(OSError):
             sync_directory(self._folder)
@@ -160,7 +140,27 @@ class IdentityStore:
         except OSError:
             return False
 
-    def _check_certificate(self, pem: bytes, key: PrivateKey) -> None:
+    @property
+    def _current_folder(self) -> Path | None:
+        names = self._order_generations()
+        return self._folder / names[0] if names else None
+
+    def _accept_bundle(self, bundle: bytes, certificate: x509.Certificate) -> bytes:
+        """Return the CAs to keep with a new certificate."""
+        if bundle:
+            try:
+                check_bundle(bundle, certificate)
+            except (IdentityError, UnsupportedAlgorithm) as error:
+                log.warning(
+                    "The CAs that came with the certificate are not taken over: %s [%s]",
+                    error,
+                    CA_BUNDLE_REFUSED,
+                )
+            else:
+                return bundle
+        return self._trust.read_bundle(self._current_folder)
+
+    def _check_certificate(self, pem: bytes, key: DeviceKey) -> x509.Certificate:
         try:
             certificate = load_certificate(pem)
             peer = identify_peer(certificate)
@@ -170,12 +170,14 @@ class IdentityStore:
             raise IdentityUnusable("The new certificate is not for the key of the request.")
         if peer.kind != "device" or peer.device_id != self._device_id:
             raise IdentityUnusable("The new certificate is not for this device.")
+        return certificate
 
-    def _write_generation(self, name: str, certificate: bytes, key: bytes) -> Path:
+    def _write_generation(self, name: str, certificate: bytes, authorities: bytes) -> Path:
         fresh = self._folder / f".{name}.new"
         remove_tree(fresh)
         fresh.mkdir(mode=0o700)
-        write_atomically(fresh / KEY, key)
+        self._keys.promote(fresh)
+        self._trust.record(fresh, authorities)
         write_atomically(fresh / CERT, certificate)
         os.rename(fresh, self._folder / name)
         sync_directory(self._folder)
@@ -187,17 +189,6 @@ class IdentityStore:
         link.symlink_to(name)
         os.rename(link, self._folder / CURRENT)
         sync_directory(self._folder)
-
-    def _forget_pending(self) -> None:
-        (self._folder / PENDING).unlink(missing_ok=True)
-        sync_directory(self._folder)
-
-    def _forget_pending_of(self, identity: Identity) -> None:
-        """Remove a pending key that a power cut left behind after its certificate's switch."""
-        with contextlib.suppress(OSError, KeyFormatError):
-            key = load_key(read_bounded(self._folder / PENDING, MAX_PEM))
-            if key.public_key() == identity.certificate.public_key():
-                self._forget_pending()
 
     def _list_generation_numbers(self) -> list[str]:
         try:
@@ -222,12 +213,15 @@ class IdentityStore:
         """Return the registration identity, none if it was removed or is not usable."""
         if not any(map(os.path.lexists, self._registration)):
             return []
-        return list(self._load_usable([self._registration]))
+        certificate, key = self._registration
+        return list(self._load_usable([(certificate, partial(FileKey.load, key))]))
 
-    def _load_usable(self, files: Iterable[tuple[Path, Path]]) -> Iterator[Identity]:
-        for cert_path, key_path in files:
+    def _load_usable(
+        self, places: Iterable[tuple[Path, Callable[[], DeviceKey]]]
+    ) -> Iterator[Identity]:
+        for cert_path, load_key in places:
             try:
-                yield load_identity(cert_path, key_path)
+                yield load_identity(cert_path, load_key)
             except Exception as error:  # of any damage: the other identities must be tried
                 self._warn_once(f"{cert_path} is not used: {error}")
 
@@ -240,7 +234,9 @@ class IdentityStore:
                 f"{self._device_id!r}: the device registers again."
             )
             return False
-        authorities = load_authorities(self._ca_root)
+        if self._trust.is_unchanged_since(where.parent):
+            return True  # it was given to this device by a server of the same `ca-root`
+        authorities = self._trust.load(self._current_folder)
         if issued_by(identity.certificate, authorities) or not any(
             issued_by(identity.certificate, authorities) for identity in registration
         ):

@@ -20,7 +20,13 @@ from flotta.gateway.identity_store import IdentityStore
 from flotta.gateway.log_once import LogOnce
 from flotta.gateway.renewal import Renewal
 from flotta.gateway.status_codes import explain_refusal
-from flotta.protocol.directives import CONFIGURATION_WANTED, ENROLMENT, REGISTRATION
+from flotta.protocol.directives import (
+    CERTIFICATE,
+    CONFIGURATION_WANTED,
+    ENROLMENT,
+    REGISTRATION,
+    WANTED_HEADER,
+)
 from flotta.protocol.envelope import Message, encode
 from flotta.protocol.forwarded_response import ForwardedResponse
 from flotta.protocol.grpc import Data
@@ -97,6 +103,8 @@ class Outbox:
     async def _post_and_renew(self, data: Data, content: msgspec.Raw) -> HttpResponse:
         response = await self._post_message(data, content)
         used = response.identity
+        if used is not None and response.headers.get(WANTED_HEADER.lower()) == CERTIFICATE:
+            self._renewal.want(used)
         if response.status != 401 or used is None:
             return response
         if self._renewal.demand(used) and not await self._renewal.wait_for_new_identity(

@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from datetime import datetime
+from typing import NamedTuple
 
 from flotta.backoff import Backoff
 from flotta.gateway.certificate_requests import CertificateRequests
@@ -26,6 +28,11 @@ log = logging.getLogger(__name__)
 
 MAX_SLEEP = 3600.0  # seconds; the clock may be corrected in the meantime
 JITTER = 0.1  # part of the validity: a fleet that enrolled together must not renew together
+
+
+class _Wanted(NamedTuple):
+    fingerprint: str  # of the certificate that is to be renewed
+    at: float  # time.monotonic()
 
 
 class Renewal:
@@ -46,6 +53,8 @@ class Renewal:
         self._device_id = device_id
         self._demanded = asyncio.Event()
         self._changed = asyncio.Event()
+        self._hurried = asyncio.Event()
+        self._wanted = _Wanted("", 0.0)
         self._log_once = LogOnce(log)
         self._early = random.random() * JITTER  # noqa: S311
         self._urgent = Backoff(timing.retry_first, timing.retry_cap)
@@ -61,6 +70,16 @@ class Renewal:
             return False
         self._demanded.set()
         return True
+
+    def want(self, used: Identity) -> None:
+        """Renew this certificate, which the Edge API wants, at a random moment soon.
+
+        All devices of a fleet hear it at their next heartbeat (docs/reference/device.md).
+        """
+        if self._wanted.fingerprint != used.peer.fingerprint:
+            delay = random.random() * self._timing.wanted_spread  # noqa: S311
+            self._wanted = _Wanted(used.peer.fingerprint, time.monotonic() + delay)
+            self._hurried.set()
 
     def note_new_identity(self) -> None:
         """Note that a new certificate is installed."""
@@ -104,18 +123,23 @@ class Renewal:
     def _seconds_left(self, identity: Identity) -> float:
         """Return the seconds until two thirds of the certificate's validity have passed.
 
-        A random part of up to JITTER is subtracted.
+        A random part of up to JITTER is subtracted. It is sooner when the Edge API wants it.
         """
         validity = identity.peer.not_after - identity.peer.not_before
         moment = renewal_time(identity.certificate) - validity * self._early
-        return (moment - self._clock.now()).total_seconds()
+        seconds = (moment - self._clock.now()).total_seconds()
+        if self._wanted.fingerprint == identity.peer.fingerprint:
+            seconds = min(seconds, self._wanted.at - time.monotonic())
+        return seconds
 
     async def _wait_for_change(self, seconds: float) -> None:
         self._changed.clear()
-        waits = [asyncio.create_task(event.wait()) for event in (self._demanded, self._changed)]
+        events = (self._demanded, self._changed, self._hurried)
+        waits = [asyncio.create_task(event.wait()) for event in events]
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._hurried.clear()
             for wait in waits:
                 wait.cancel()
 

@@ -34,6 +34,7 @@ class Timing:
     quick_delay: float = 5.0  # then the next poll waits this long and up to half as much again
     worker_timeout: float = 60.0  # for a worker to take a message
     cleanup_timeout: float = 120.0  # for a worker to remove everything
+    wanted_spread: float = 3600.0  # in which devices renew whose CA was rolled over
     renewal_retry_cap: float = 3600.0  # at most, while the certificate is still valid
 
 

@@ -73,6 +73,13 @@ IDENTITY_UNUSABLE = IDENTITY.add(
     "There is no usable certificate and key, or a new certificate does not belong to this device.",
     "Run the role `flotta.edge.device` again: it installs the registration certificate.",
 )
+CA_BUNDLE_REFUSED = IDENTITY.add(
+    "CABundleRefused",
+    GATEWAY,
+    "The CAs that the Edge API sent with a certificate are not usable. The device uses the "
+    "certificate, and trusts the CAs that it trusted before.",
+    "Check `ca.crt` in Secret `flotta-ca`: it must contain CA certificates only, at most 16.",
+)
 KEY_DAMAGED = IDENTITY.add(
     "KeyDamaged",
     GATEWAY,

@@ -1,0 +1,191 @@
+"""Which CAs a device trusts, and when it renews because the control plane wants it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flotta.gateway.clock import Clock
+from flotta.gateway.http_client import HttpResponse
+from flotta.gateway.identity import Identity
+from flotta.gateway.identity_store import IdentityStore
+from flotta.gateway.renewal import Renewal
+from flotta.gateway.settings import Timing
+from flotta.identity.authority import Authority
+from flotta.identity.requests import load_request
+from flotta.identity.rollover import succeed
+from flotta.identity.ssl_contexts import client_context
+
+DEVICE = "till-7"
+
+
+@pytest.fixture(scope="module")
+def former() -> Authority:
+    return Authority.create("flotta-ca")
+
+
+@pytest.fixture(scope="module")
+def rolled(former: Authority) -> Authority:
+    return succeed(former).authority
+
+
+@pytest.fixture
+def pki(tmp_path: Path, former: Authority) -> Path:
+    registration = former.issue_registration()
+    (tmp_path / "ca.pem").write_bytes(former.certificate_pem)
+    (tmp_path / "cert.pem").write_bytes(registration.certificate)
+    (tmp_path / "key.pem").write_bytes(registration.key)
+    return tmp_path
+
+
+def open_store(pki: Path) -> IdentityStore:
+    registration = (pki / "cert.pem", pki / "key.pem")
+    return IdentityStore(pki / "device", registration, (pki / "ca.pem",), DEVICE)
+
+
+def install(pki: Path, authority: Authority, bundle: bytes = b"") -> Identity:
+    store = open_store(pki)
+    csr = load_request(store.ensure_pending_key().sign_request(DEVICE))
+    certificate = authority.sign_device(csr, DEVICE, "default", "uid", 30)
+    return store.install(certificate, bundle)
+
+
+def test_the_cas_that_came_with_a_certificate_count_instead_of_ca_root(
+    pki: Path, rolled: Authority
+) -> None:
+    root = (pki / "ca.pem",)
+    assert open_store(pki).trusted == root
+    install(pki, rolled)
+    assert open_store(pki).trusted == root  # of a control plane of an earlier release
+    install(pki, rolled, rolled.certificate_pem)
+
+    store = open_store(pki)
+    assert store.trusted == rolled.certificate_pem
+    identity = store.load_current()
+    assert identity.cert_path.parent.name == "2"
+    identity.key.present(client_context(store.trusted), identity.cert_path)
+
+
+def test_a_certificate_without_cas_leaves_those_that_count(pki: Path, rolled: Authority) -> None:
+    install(pki, rolled, rolled.certificate_pem)
+    install(pki, rolled)
+    assert open_store(pki).trusted == rolled.certificate_pem
+    assert open_store(pki).load_current().cert_path.parent.name == "2"
+
+
+def test_another_content_of_ca_root_counts_again(pki: Path, rolled: Authority) -> None:
+    install(pki, rolled, rolled.certificate_pem)
+    content = (pki / "ca.pem").read_bytes()
+    (pki / "ca.pem").unlink()
+    (pki / "ca.pem").write_bytes(content)
+    assert open_store(pki).trusted == rolled.certificate_pem
+
+    (pki / "ca.pem").write_bytes(rolled.alone().certificate_pem)
+    assert open_store(pki).trusted == (pki / "ca.pem",)
+    assert open_store(pki).load_current().is_device
+
+
+DAMAGE = [None, b"", b"\0" * 500, b"x" * (1 << 20)]
+
+
+@pytest.mark.parametrize("content", DAMAGE)
+def test_damaged_cas_fall_back_to_ca_root_and_the_device_stays_in_its_fleet(
+    pki: Path, rolled: Authority, content: bytes | None
+) -> None:
+    install(pki, rolled, rolled.certificate_pem)
+    damage(pki / "device/1/ca.pem", content)
+    assert open_store(pki).trusted == (pki / "ca.pem",)
+    assert open_store(pki).load_current().is_device
+
+
+@pytest.mark.parametrize("content", DAMAGE)
+def test_a_damaged_record_of_ca_root_alone_changes_nothing(
+    pki: Path, rolled: Authority, content: bytes | None
+) -> None:
+    install(pki, rolled, rolled.certificate_pem)
+    damage(pki / "device/1/ca-root.sha256", content)
+    assert open_store(pki).trusted == rolled.certificate_pem
+    assert open_store(pki).load_current().is_device
+
+
+def damage(file: Path, content: bytes | None) -> None:
+    file.unlink() if content is None else file.write_bytes(content)
+
+
+def test_what_is_not_the_fleets_cas_is_not_taken_over(
+    pki: Path, former: Authority, rolled: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    install(pki, former, former.certificate_pem)
+    leaf = former.issue_server(["edge.example"]).certificate
+    stranger = Authority.create("flotta-ca").certificate_pem
+    for number, refused in enumerate(
+        (
+            stranger,
+            leaf + rolled.certificate_pem,
+            b"nonsense",
+            rolled.certificate_pem * 9,
+            rolled.certificate_pem + b"\n" * (64 << 10),
+        ),
+        start=1,
+    ):
+        identity = install(pki, rolled, refused)
+        assert identity.is_device
+        assert caplog.text.count("[CABundleRefused]") == number
+        assert open_store(pki).trusted == former.certificate_pem
+
+
+class Requests:
+    """Counts renewals; each is granted."""
+
+    def __init__(self, pki: Path, authority: Authority, done: asyncio.Event) -> None:
+        self.made = 0
+        self._pki = pki
+        self._authority = authority
+        self._done = done
+
+    async def renew(self, _: Identity) -> HttpResponse:
+        self.made += 1
+        install(self._pki, self._authority)
+        self._done.set()
+        return HttpResponse(200, {})
+
+
+def renewal_of(pki: Path, requests: Any, spread: float) -> Renewal:
+    timing = Timing(wanted_spread=spread)
+    return Renewal(open_store(pki), requests, Clock(pki / "clock"), timing, DEVICE)
+
+
+async def test_a_certificate_that_is_wanted_again_is_renewed_once(
+    pki: Path, former: Authority, rolled: Authority
+) -> None:
+    used, done = install(pki, former), asyncio.Event()
+    requests = Requests(pki, rolled, done)
+    renewal = renewal_of(pki, requests, spread=0.0)
+    running = asyncio.create_task(renewal.run())
+    await asyncio.sleep(0)
+    renewal.want(used)
+    await asyncio.wait_for(done.wait(), 30)
+    renewal.want(used)  # a heartbeat that was on its way
+    for _ in range(20):
+        await asyncio.sleep(0)
+    running.cancel()
+    assert requests.made == 1
+
+
+def test_a_fleet_that_is_asked_at_once_renews_over_an_hour(pki: Path, former: Authority) -> None:
+    used = install(pki, former)
+    waits = []
+    for _ in range(300):
+        renewal = renewal_of(pki, SimpleNamespace(), Timing().wanted_spread)
+        renewal.want(used)
+        waits.append(renewal._seconds_left(used))
+        renewal.want(used)  # every heartbeat asks again
+        assert renewal._seconds_left(used) <= waits[-1]
+    assert max(waits) > 3000
+    assert min(waits) < 600
+    in_ten_minutes = sum(1200 < seconds < 1800 for seconds in waits)
+    assert 20 < in_ten_minutes < 90  # 50 on the average, six standard deviations around it
