@@ -107,9 +107,9 @@ class Outbox:
             self._renewal.want(used)
         if response.status != 401 or used is None:
             return response
-        if self._renewal.demand(used) and not await self._renewal.wait_for_new_identity(
-            RENEWAL_TIMEOUT
-        ):
+        if not self._renewal.demand(used):
+            self._edge_api.reconnect()  # a new one is there; a kept connection may have this one
+        elif not await self._renewal.wait_for_new_identity(RENEWAL_TIMEOUT):
             return response
         return await self._post_message(data, content)
 
