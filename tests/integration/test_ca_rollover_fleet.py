@@ -97,7 +97,6 @@ async def run_command(fleet: Fleet, action: str, *, force: bool = False) -> str:
         context=None,
         action=action,
         force=force,
-        control_plane_namespace="flotta",
     )
     result = await asyncio.to_thread(certificates.run, options)
     assert isinstance(result, str)

@@ -8,7 +8,6 @@ import sys
 from flotta.cli.commands import run_command
 from flotta.cli.kubeconfig import LOCAL_KUBECONFIG
 from flotta.cli.registration_options import Commands, add_registration
-from flotta.own_names import FLOTTA_NAMESPACE
 from flotta.printable_text import printable_lines
 from flotta.protocol.directives import KEEP_PODS, STOP_PODS
 
@@ -129,23 +128,12 @@ def _add_certificates(commands: Commands) -> None:
     certificates = commands.add_parser(
         "certificates", help="show when certificates expire, and roll the CA of the fleet over"
     )
-    _add_control_plane_namespace(certificates)
     _add_output(certificates)
     actions = certificates.add_subparsers(metavar="ACTION", dest="action")
-    roll = actions.add_parser("roll-ca", help="make a new CA that issues; both are trusted")
+    actions.add_parser("roll-ca", help="make a new CA that issues; both are trusted")
     finish = actions.add_parser("finish-ca", help="trust the former CA no longer")
     finish.add_argument(
         "--force", action="store_true", help="although devices have certificates of the former CA"
-    )
-    for action in (roll, finish):
-        _add_control_plane_namespace(action)
-
-
-def _add_control_plane_namespace(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--control-plane-namespace",
-        default=FLOTTA_NAMESPACE,
-        help=f"namespace of the control plane; default: {FLOTTA_NAMESPACE}",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from flotta.cli.adoption import own_namespace
 from flotta.cli.connection import run_connected
 from flotta.cli.rollover import ask_rollover
 from flotta.identity.rollover import FINISH, ROLL
@@ -23,7 +24,7 @@ def _roll_over(options: argparse.Namespace) -> str:
         options,
         lambda client: ask_rollover(
             client,
-            options.control_plane_namespace,
+            own_namespace(),
             phase,
             forced=forced,
             program=f"flotta certificates {options.action}",
