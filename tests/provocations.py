@@ -36,6 +36,17 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_namespace_that_is_deleted_takes_no_workload_off_its_devices": ("DeviceLeaving",),
         "test_a_stolen_name_without_the_key_is_not_adopted": ("UnknownDevice",),
     },
+    "integration/test_edge_api_batches.py": {
+        "test_a_batch_that_becomes_invalid_admits_nobody": ("RegistrationBatchInvalid",),
+        "test_a_certificate_of_no_batch_is_refused": ("RegistrationRevoked",),
+        "test_a_one_time_batch_that_two_devices_race_for_admits_one": (
+            "RegistrationBatchExhausted",
+        ),
+        "test_a_request_without_a_key_takes_the_first_that_the_batch_admits": (
+            "KeyFingerprintMissing",
+        ),
+        "test_ids_and_namespaces_are_those_of_the_batch": ("DeviceIDNotAllowed",),
+    },
     "integration/test_edge_api_life.py": {
         "test_a_deleted_device_gets_disconnect_and_its_response_is_recorded": (
             "Acknowledged",
@@ -46,7 +57,7 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_backend_that_fails_says_what_devices_get": ("Starting",),
     },
     "integration/test_edge_api_quotas.py": {
-        "test_one_registration_certificate_fills_its_own_places_only": ("TooManyPendingRequests",),
+        "test_one_batch_fills_its_own_places_only": ("TooManyPendingRequests",),
     },
     "integration/test_edge_api_quarantine.py": {
         "test_nothing_of_a_quarantined_device_is_accepted_by_either_replica": (
@@ -98,6 +109,9 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "integration/test_operator_brake.py": {
         "test_eleven_deletions_wipe_ten_devices_also_across_a_restart": ("WipeHeld",),
+    },
+    "integration/test_edge_api_refusals.py": {
+        "test_recorded_messages_of_the_existing_agent_are_accepted": ("KeyNotBound",),
     },
     "integration/test_sync.py": {
         "test_a_fifo_blocks_nothing_and_is_reported": ("EntrySkipped",),

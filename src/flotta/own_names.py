@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+GROUP = "management.project-flotta.io"  # of our kinds, and the prefix of our annotations
 # Of the certificates and the Lease; an installation on Kubernetes may choose another one.
 FLOTTA_NAMESPACE = "flotta"
 OPERATOR = "flotta-operator"  # Deployment, Lease and component of Events

@@ -43,7 +43,9 @@ def test_a_failure_is_one_sentence(own_engine: Engine, tmp_path: Path) -> None:
     failures = {
         "there is no kubeconfig": flotta(tmp_path / "none", "status"),
         "does not answer": flotta(away, "status"),
-        "is not allowed to do this": flotta(own_engine.kubeconfig("edge-api"), "approve", "x"),
+        "is not allowed to do this": flotta(
+            own_engine.kubeconfig("operator"), "registration", "list"
+        ),
         "no device x requests to join": flotta(admin, "approve", "x"),
         "there is no workload x": flotta(admin, "explain", "workload", "x"),
         "there is no registration batch x": flotta(admin, "registration", "revoke", "x"),

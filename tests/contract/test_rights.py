@@ -178,7 +178,8 @@ def test_the_edge_api_reads_secrets_everywhere_and_writes_in_its_namespace(
     assert edge_api.post(core(namespace, "secrets"), body).status == 403
     assert edge_api.post(core("flotta", "secrets"), body).status == 201
     assert edge_api.get(core("flotta", "secrets", f"s-{namespace}")).status == 200
-    assert edge_api.delete(core("flotta", "secrets", f"s-{namespace}")).status == 403
+    assert edge_api.delete(core(namespace, "secrets", f"s-{namespace}")).status == 403
+    assert edge_api.delete(core("flotta", "secrets", f"s-{namespace}")).status == 200
     assert operator.get("/api/v1/secrets").status == 403
     assert operator.post(core(namespace, "configmaps"), config_map("c")).status == 201
 
@@ -246,6 +247,16 @@ def test_the_edge_api_cannot_create_an_approved_request(
     assert api.get(f"{path}/yes-{namespace}").status == 404
     assert ask("no", approved=False).status == 201
     assert ask("unsaid").status == 201
+
+    place, approval = f"{path}/no-{namespace}", {"spec": {"approved": True}}
+    operations = [{"op": "replace", "path": "/spec/approved", "value": True}]
+    note = {"metadata": {"annotations": {"noted": "yes"}}}
+    assert edge_api.merge(place, note).status == 200
+    for answer in (edge_api.merge(place, approval), edge_api.json_patch(place, *operations)):
+        assert (answer.status, answer.body["reason"]) == (403, "Forbidden")
+    assert not api.get(place).body["spec"]["approved"]
+    assert api.merge(place, approval).status == 200
+    assert edge_api.merge(place, {"metadata": {"annotations": {"noted": "again"}}}).status == 200
 
 
 def test_the_operator_takes_leases_only_in_its_namespace(

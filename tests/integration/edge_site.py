@@ -9,9 +9,9 @@ import subprocess
 import sys
 import urllib.request
 import uuid
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from flotta.own_names import FLOTTA_NAMESPACE
 from flotta.resources.client import Client, NotFound
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET, SIGNED_REQUEST
 from servers.ports import free_port
-from waiting import NotInTimeError, wait_until
+from waiting import NotInTimeError, eventually, wait_until
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -223,7 +223,10 @@ class Fleet:
         return Device(self.site, self.authority.certificate_pem, device_id, identity)
 
     async def approve(self, device_id: str, **labels: str) -> Object:
-        """Create the EdgeDevice as the operator does for an approved request."""
+        """Approve the request, and create the EdgeDevice as the operator does then."""
+        with suppress(NotFound):
+            approval = {"spec": {"approved": True}}
+            await self.client.merge_patch(SIGNED_REQUEST, device_id, "default", approval)
         return await self.client.create(
             EDGE_DEVICE,
             {
@@ -235,6 +238,29 @@ class Fleet:
                 "spec": {},
             },
         )
+
+    async def issue(self, name: str, **specification: Any) -> CertificateAndKey:
+        """Issue a registration batch as modules and command line do; return its certificate."""
+        batch = b64encode(json.dumps(specification).encode()).decode()
+        labels = {"reg-client-ca": "true"}
+        metadata = {"name": name, "namespace": FLOTTA_NAMESPACE, "labels": labels}
+        await self.client.create(
+            SECRET, {"metadata": metadata, "type": "Opaque", "data": {"batch": batch}}
+        )
+
+        async def is_filled() -> Object | None:
+            found = await self.batch(name)
+            return found if "client.crt" in found["data"] else None
+
+        return certificate_of(await eventually(is_filled))
+
+    async def specify(self, name: str, **specification: Any) -> None:
+        """Change the specification of a batch."""
+        batch = b64encode(json.dumps(specification).encode()).decode()
+        await self.client.merge_patch(SECRET, name, FLOTTA_NAMESPACE, {"data": {"batch": batch}})
+
+    async def batch(self, name: str) -> Object:
+        return await self.client.get(SECRET, name, FLOTTA_NAMESPACE)
 
     async def joined(self, **labels: str) -> Device:
         """Return a registered device."""
@@ -266,11 +292,14 @@ async def fleet_of(site: Site) -> AsyncIterator[Fleet]:
         ca = (await client.get(SECRET, "flotta-ca", "flotta"))["data"]
         authority = Authority.from_pem(b64decode(ca["ca.crt"]), b64decode(ca["ca.key"]))
         secrets = await client.list(SECRET, "flotta", label_selector="reg-client-ca=true")
-        data = secrets[0]["data"]
-        registration = CertificateAndKey(
-            b64decode(data["client.crt"]), b64decode(data["client.key"])
-        )
-        yield Fleet(site, client, authority, registration)
+        own = (item for item in secrets if item["metadata"]["name"].startswith("reg-client-ca-"))
+        yield Fleet(site, client, authority, certificate_of(next(own)))
+
+
+def certificate_of(secret: Object) -> CertificateAndKey:
+    """Return the registration certificate of a batch."""
+    data = secret["data"]
+    return CertificateAndKey(b64decode(data["client.crt"]), b64decode(data["client.key"]))
 
 
 def data_message(directive: str, content: Any) -> Object:

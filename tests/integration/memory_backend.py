@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from flotta.edge_api.backends.backend import (
     BackendError,
@@ -14,6 +15,14 @@ from flotta.edge_api.backends.backend import (
     RecordedRegistration,
     SecretConflict,
     StoredSecret,
+)
+from flotta.edge_api.batches import (
+    Batch,
+    holds,
+    no_batch,
+    read_batch,
+    require_active,
+    require_admitted,
 )
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
@@ -49,12 +58,21 @@ class MemorySecrets:
             self._put(name, data)
         return self._secrets[name]
 
-    async def replace(self, secret: StoredSecret, data: Mapping[str, bytes]) -> None:
+    async def replace(
+        self, secret: StoredSecret, data: Mapping[str, bytes], *, problem: str | None = None
+    ) -> None:
+        self._require_unchanged(secret)
+        self._put(secret.name, data, secret.problem if problem is None else problem)
+
+    async def remove(self, secret: StoredSecret) -> None:
+        self._require_unchanged(secret)
+        self.forget(secret.name)
+
+    def _require_unchanged(self, secret: StoredSecret) -> None:
         if self._secrets.get(secret.name) != secret:
             raise SecretConflict(
                 f"{secret.name} was changed", Refusal(503, "try again", reason="Conflict")
             )
-        self._put(secret.name, data)
 
     async def list_registration_secrets(self) -> list[StoredSecret]:
         return [self._secrets[name] for name in sorted(self._registration)]
@@ -62,12 +80,14 @@ class MemorySecrets:
     def subscribe(self, changed: Callable[[str], None]) -> None:
         self._callbacks.append(changed)
 
-    def remove(self, name: str) -> None:
+    def forget(self, name: str) -> None:
         del self._secrets[name]
+        self._registration.discard(name)
         self._notify(name)
 
-    def _put(self, name: str, data: Mapping[str, bytes]) -> None:
-        self._secrets[name] = StoredSecret(name, data, uuid.uuid4().hex)
+    def _put(self, name: str, data: Mapping[str, bytes], problem: str = "") -> None:
+        registers = name in self._registration
+        self._secrets[name] = StoredSecret(name, data, uuid.uuid4().hex, registers, problem)
         self._notify(name)
 
     def _notify(self, name: str) -> None:
@@ -175,16 +195,33 @@ class MemoryBackend:
             return Membership.REVOKED
         return Membership.DECOMMISSIONED if device.is_leaving else Membership.ACTIVE
 
-    async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
+    async def enrol(
+        self, peer: Peer, device_id: str, info: EnrolmentInfo, source_address: str | None
+    ) -> bool:
+        if peer.kind == "registration":
+            batch = await self._batch(peer)
+            namespace = info.target_namespace or batch.namespaces[0]
+            require_admitted(batch, device_id, namespace, info.public_key_fingerprint)
         self.enrolled.append(device_id)
         return device_id in self.devices
 
     async def register(
         self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
     ) -> RecordedRegistration:
+        if peer.kind == "registration":
+            require_admitted(await self._batch(peer), device_id, peer.namespace, key_fingerprint)
         if device_id not in self.devices:
             raise Refusal(404, "the device is not approved yet", reason="NotApproved")
         return RecordedRegistration("default", self.devices[device_id].uid)
+
+    async def _batch(self, peer: Peer) -> Batch:
+        secrets = await self.secrets.list_registration_secrets()
+        secret = next((secret for secret in secrets if holds(secret, peer)), None)
+        if secret is None:
+            raise no_batch()
+        batch = read_batch(secret, peer)
+        require_active(batch, peer, datetime.now(UTC))
+        return batch
 
     async def get_configuration(self, peer: Peer) -> Configuration:
         version = str(self.devices[peer.device_id].version)

@@ -77,7 +77,7 @@ async def test_a_backend_that_fails_says_what_devices_get(
 async def test_a_lost_server_certificate_is_made_again(site: MemorySite) -> None:
     lost = await site.backend.secrets.read(HOST_SECRET)
 
-    site.backend.secrets.remove(HOST_SECRET)
+    site.backend.secrets.forget(HOST_SECRET)
 
     new = await eventually(lambda: site.backend.secrets.read(HOST_SECRET))
     assert new != lost

@@ -10,7 +10,7 @@ import pytest_asyncio
 from edge_site import Device, Fleet, Reply, Site, edge_site, fleet_of
 
 from flotta.identity.keys import public_key_fingerprint
-from flotta.resources.kinds import EDGE_WORKLOAD, EVENT, SIGNED_REQUEST
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, EVENT, SIGNED_REQUEST
 from waiting import eventually
 
 PER_CERTIFICATE, PER_NAMESPACE = 4, 6
@@ -32,6 +32,8 @@ async def fleet(site: Site) -> AsyncIterator[Fleet]:
         yield opened
         for request in await opened.client.list(SIGNED_REQUEST, "default"):
             await opened.client.delete(SIGNED_REQUEST, request["metadata"]["name"], "default")
+        for device in await opened.client.list(EDGE_DEVICE, "default"):
+            await opened.client.delete(EDGE_DEVICE, device["metadata"]["name"], "default")
 
 
 async def enrol(devices: list[Device]) -> list[Reply]:
@@ -41,8 +43,8 @@ async def enrol(devices: list[Device]) -> list[Reply]:
     return list(replies)
 
 
-async def test_one_registration_certificate_fills_its_own_places_only(fleet: Fleet) -> None:
-    other = fleet.authority.issue_registration(["default"])
+async def test_one_batch_fills_its_own_places_only(fleet: Fleet) -> None:
+    other = await fleet.issue("others")
 
     flood = await enrol([fleet.device() for _ in range(10)])
     others = await enrol([fleet.device(identity=other) for _ in range(5)])
@@ -68,20 +70,36 @@ async def test_a_device_that_waits_already_keeps_its_place(fleet: Fleet) -> None
     await late.close()
 
 
-async def test_an_approval_makes_room(fleet: Fleet) -> None:
+async def test_a_registration_makes_room_and_an_approval_does_not(fleet: Fleet) -> None:
     devices = [fleet.device() for _ in range(PER_CERTIFICATE)]
     late = fleet.device()
     await enrol(devices)
+    for device in devices:
+        await fleet.approve(device.device_id)
+
+    async def is_seen() -> bool:
+        return (await devices[0].enrol()).status == 208
+
+    await eventually(is_seen)
     assert (await late.enrol()).status == 429
-    approval = {"spec": {"approved": True}}
-    name = devices[0].device_id
-    await fleet.client.merge_patch(SIGNED_REQUEST, name, "default", approval)
+    assert (await devices[0].register()).status == 200
 
     async def has_room() -> bool:
         return (await late.enrol()).status == 200
 
     await eventually(has_room)
     await late.close()
+
+
+async def test_a_flood_that_is_approved_leaves_few_requests_and_devices(fleet: Fleet) -> None:
+    """Approved or not: what does not register keeps its place."""
+    flood = [fleet.device() for _ in range(30)]
+    for device in flood:
+        if (await device.enrol()).status == 200:
+            await fleet.approve(device.device_id)
+        await device.close()
+
+    assert len(await fleet.client.list(SIGNED_REQUEST, "default")) == PER_CERTIFICATE
 
 
 async def test_a_request_records_the_certificate_and_little_hardware(fleet: Fleet) -> None:

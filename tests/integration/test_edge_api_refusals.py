@@ -20,7 +20,7 @@ from flotta.identity.authority import Authority, CertificateAndKey
 from flotta.identity.keys import key_to_pem, new_key
 from flotta.identity.requests import certificate_request
 from flotta.identity.ssl_contexts import client_context
-from flotta.resources.kinds import EDGE_DEVICE, SECRET
+from flotta.resources.kinds import EDGE_DEVICE, EVENT, SECRET
 from waiting import eventually
 
 MESSAGES = Path(__file__).parents[1] / "data" / "messages"
@@ -269,7 +269,8 @@ async def test_recorded_messages_of_the_existing_agent_are_accepted(fleet: Fleet
         message: dict[str, object] = json.loads((MESSAGES / f"from-agent-{name}.json").read_text())
         return message
 
-    device = fleet.device()
+    former = await fleet.issue("former-agents", allowWithoutFingerprint=True)
+    device = fleet.device(identity=former)
     assert (await device.post("data", recorded("enrolment"))).status == 200
     await fleet.approve(device.device_id)
     assert (await device.post("data", recorded("enrolment"))).status == 208
@@ -289,6 +290,9 @@ async def test_recorded_messages_of_the_existing_agent_are_accepted(fleet: Fleet
     assert hardware["hostname"] == "edge1"
     assert hardware["cpu"]["architecture"] == "x86_64"
     assert hardware["hostDevices"][0]["deviceType"] == "c"
+    events = await fleet.client.list(EVENT, "default")
+    unbound = [event for event in events if event["reason"] == "KeyNotBound"]
+    assert [event["involvedObject"]["name"] for event in unbound] == [device.device_id]
     await device.close()
 
 

@@ -58,6 +58,7 @@ async def test_a_draining_server_is_not_ready_but_serves(tmp_path: Path) -> None
 
             assert await eventually(lambda: asyncio.to_thread(unready, site))
             late = fleet.device(device.device_id)
+            late.key = device.key
             assert (await late.enrol()).status == 208  # on a connection of its own
             assert not held.done()
             held.cancel()

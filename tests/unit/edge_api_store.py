@@ -72,7 +72,9 @@ class Store:
     ) -> Object | None:
         return copy.deepcopy(self.objects[kind].get(name))
 
-    async def list(self, kind: Kind, namespace: str | None = None) -> list[Object]:
+    async def list(
+        self, kind: Kind, namespace: str | None = None, *, label_selector: str = ""
+    ) -> list[Object]:
         if kind == ROUTE:
             raise NotFound(404, "NotFound", "this cluster has no Routes")
         return list(self.objects[kind].values())

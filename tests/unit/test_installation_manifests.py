@@ -120,7 +120,9 @@ def test_exceptions_of_the_roles_file_become_policies_for_the_accounts() -> None
     }
     (approval,) = policies["flotta-edge-api-edgedevicesignedrequest"]["validations"]
     assert approval["expression"] == (
-        "!(has(object.spec) && has(object.spec.approved) && object.spec.approved)"
+        "(!(has(object.spec) && has(object.spec.approved) && object.spec.approved) || "
+        "(oldObject != null && has(oldObject.spec) && has(oldObject.spec.approved) && "
+        "oldObject.spec.approved))"
     )
     without = {obj["metadata"]["name"] for obj in rendered() if "Policy" in obj["kind"]}
     assert without == {"flotta-edge-api-edgedevicesignedrequest"}

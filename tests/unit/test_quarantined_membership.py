@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,13 +19,15 @@ from flotta.edge_api.backends.crd.removals import Removals
 from flotta.edge_api.refusals import Refusal
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
-from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
+from flotta.resources.kinds import EDGE_DEVICE, SECRET, SIGNED_REQUEST
 from waiting import eventually
 
 pytestmark = pytest.mark.looptime(start=time.monotonic)  # the fixtures had real time
 NOW = datetime(2026, 1, 10, 9, 0, tzinfo=UTC)
 PEER = Peer("device", "d-17", "default", ("default",), "u-1", "", "", NOW, NOW)
-STRANGER = Peer("registration", "", "", ("default",), None, "", "", NOW, NOW)
+LATER = datetime(2100, 1, 10, 9, 0, tzinfo=UTC)
+CERTIFICATE = "ab" * 32  # fingerprint
+STRANGER = Peer("registration", "", "", ("default",), None, CERTIFICATE, "", NOW, LATER)
 
 
 def quarantined(namespace: str = "default") -> Object:
@@ -40,6 +43,14 @@ def store() -> Store:
     request = {"targetNamespace": "default", "approved": True}
     named = {"name": "d-17", "namespace": "default"}
     store.put(SIGNED_REQUEST, {"metadata": named, "spec": request})
+    batch = {
+        "name": "batch",
+        "namespace": "flotta",
+        "uid": "u-2",
+        "labels": {"reg-client-ca": "true"},
+    }
+    data = {"formerCertificates": b64encode(CERTIFICATE.encode()).decode()}
+    store.put(SECRET, {"metadata": batch, "data": data})
     return store
 
 
@@ -73,10 +84,10 @@ async def test_a_registration_certificate_does_not_enrol_its_id_in_another_names
     await eventually(lambda: closed == ["plant"])  # the watch has told it
     store.objects[EDGE_DEVICE].clear()  # none has this name in the namespace that it asks for
     store.objects[SIGNED_REQUEST].clear()
-    info = EnrolmentInfo(target_namespace="default")
+    info = EnrolmentInfo(target_namespace="default", public_key_fingerprint="cd" * 32)
 
     with pytest.raises(Refusal) as caught:
-        await backend.enrol(replace(STRANGER, namespaces=("default", "plant")), "d-17", info)
+        await backend.enrol(replace(STRANGER, namespaces=("default", "plant")), "d-17", info, None)
 
     assert caught.value.reason == "DeviceQuarantined"
 

@@ -43,10 +43,10 @@ def test_the_edge_api_may(verb: str, group: str, resource: str, namespace: str) 
         ("patch", OURS, "edgeworkloads/status", "default"),
         ("create", OURS, "edgedevices", "default"),
         ("delete", OURS, "edgedevices", "default"),
-        ("patch", OURS, "edgedevicesignedrequest", "default"),
+        ("delete", OURS, "edgedevicesignedrequest", "default"),
         ("deletecollection", "", "secrets", "flotta"),
         ("get", "", "secrets", "default"),
-        ("delete", "", "secrets", "flotta"),
+        ("delete", "", "secrets", "default"),
         ("update", "coordination.k8s.io", "leases", "flotta"),
         ("list", "", "leases", "flotta"),
         ("create", "", "namespaces", ""),
@@ -88,6 +88,13 @@ def test_the_edge_api_creates_only_requests_that_are_not_approved(
     request = ("create", OURS, "edgedevicesignedrequest", "default", {"spec": spec})
     assert AUTHORIZER.refused_fields("flotta-edge-api", (), *request) == refused
     assert AUTHORIZER.refused_fields("admin", ["system:masters"], *request) == []
+
+
+def test_the_edge_api_changes_what_is_approved_but_approves_nothing() -> None:
+    request = ("patch", OURS, "edgedevicesignedrequest", "default", {"spec": {"approved": True}})
+    before: list[object] = [{"spec": {"approved": True}}, {"spec": {"approved": False}}, {}]
+    refused = [AUTHORIZER.refused_fields("flotta-edge-api", (), *request, old) for old in before]
+    assert refused == [[], ["spec.approved"], ["spec.approved"]]
 
 
 def test_unknown_users_may_do_nothing_and_masters_everything() -> None:

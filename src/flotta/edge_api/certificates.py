@@ -11,7 +11,7 @@ import logging
 import os
 import ssl
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,10 +19,18 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from flotta.edge_api.backends.backend import SecretStore, StoredSecret
+from flotta.edge_api.batch_certificates import BatchCertificates
+from flotta.edge_api.batch_plans import plan_batch
 from flotta.edge_api.key_forms import rewrite_keys
 from flotta.edge_api.rollover import CROSS
 from flotta.edge_api.secret_conflicts import retry_on_secret_conflict
 from flotta.edge_api.settings import Settings
+from flotta.fleet.batch_specification import (
+    SpecificationError,
+    dump_specification,
+    parse_specification,
+)
+from flotta.fleet.registration_batches import SPECIFICATION_KEY, Specification
 from flotta.identity.authority import ORGANIZATION, Authority, CertificateAndKey
 from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import issued_by, load_bundle
@@ -85,6 +93,7 @@ class Certificates:
     def __init__(self, secrets: SecretStore, settings: Settings) -> None:
         self._secrets = secrets
         self._settings = settings
+        self.batches = BatchCertificates(secrets, self._read_authority)
 
     async def ensure(self, *, starting: bool = False) -> Material:
         """Return the current material, after creating or renewing what is missing or due.
@@ -100,8 +109,13 @@ class Certificates:
         authority, cross = await self._ensure_authority()
         names = list(self._settings.server_names) if starting else []
         server = await self._ensure_server(authority, names)
+        await self.batches.keep_all()
         await self._ensure_registration(authority)
         return Material(authority, server, cross)
+
+    async def _read_authority(self) -> Authority:
+        authority, _ = await self._ensure_authority()
+        return authority
 
     async def _ensure_authority(self) -> tuple[Authority, bytes]:
         secret = await self._secrets.read(CA_SECRET)
@@ -133,15 +147,17 @@ class Certificates:
         return issued
 
     async def _ensure_registration(self, authority: Authority) -> None:
-        """Keep one usable registration certificate; those of administrators are left alone."""
+        """Keep one unlimited batch for the namespaces of the settings."""
         wanted = self._settings.registration_namespaces
         secrets = await self._secrets.list_registration_secrets()
         if any(_lets_devices_in(secret, authority, wanted) for secret in secrets):
             return
         names = [secret.name for secret in secrets]
         name = name_registration_secret(authority.certificate_pem.decode(), ",".join(wanted), names)
-        issued = authority.issue_registration(wanted)
-        await self._secrets.create(name, _secret_data("client", issued), registration=True)
+        batch = {SPECIFICATION_KEY: dump_specification({"namespaces": [*wanted]}).encode()}
+        change = plan_batch(StoredSecret(name, batch, "", True), authority, datetime.now(UTC))
+        if change is not None and change.data is not None:
+            await self._secrets.create(name, change.data, registration=True)
 
 
 def _cross_certificate(secret: StoredSecret, authority: Authority) -> bytes:
@@ -188,13 +204,18 @@ def _issued_by(pem: bytes, authority: Authority) -> bool:
 def _lets_devices_in(
     secret: StoredSecret, authority: Authority, namespaces: tuple[str, ...]
 ) -> bool:
-    """Tell whether a registration secret admits new devices to exactly these namespaces."""
+    """Tell whether a registration secret admits any device to exactly these namespaces."""
     try:
+        if text := secret.data.get(SPECIFICATION_KEY):
+            unlimited = Specification(namespaces=namespaces)
+            own = parse_specification(text)
+            if replace(own, namespaces=namespaces) != unlimited:
+                return False
         pem = _read_secret(secret, "client").certificate
         if not _issued_by(pem, authority) or renewal_due(pem, datetime.now(UTC)):
             return False
         peer = read_peer(load_certificate(pem).public_bytes(serialization.Encoding.DER))
-    except IdentityError:
+    except (IdentityError, SpecificationError):
         return False
     return peer.kind == "registration" and set(peer.namespaces) == set(namespaces)
 

@@ -74,15 +74,17 @@ class Handlers:
         certificate_days: int,
         limits: RateLimits,
         metrics: EdgeApiMetrics,
+        *,
+        knows_addresses: bool = False,
     ) -> None:
         self._backend = backend
         self._material = material
         self._certificate_days = certificate_days
         self._limits = limits
         self._metrics = metrics
+        self._knows_addresses = knows_addresses
         self._stopping = asyncio.Event()
         self._directives: dict[str, Callable[[Peer, str, Message], Awaitable[web.Response]]] = {
-            ENROLMENT: self._enrol,
             REGISTRATION: self._register,
             HEARTBEAT: self._handle_heartbeat,
             ANSIBLE: self._handle_playbooks,
@@ -163,6 +165,10 @@ class Handlers:
         require_sender(peer, device_id, datetime.now(UTC))
         message = await messages.read_message(request)
         require_data(peer, message.directive, datetime.now(UTC))
+        if message.directive == ENROLMENT:
+            # Without the PROXY protocol it may be the address of a balancer.
+            address = request.remote if self._knows_addresses else None
+            return await self._enrol(peer, device_id, message, address)
         handler = self._directives.get(message.directive)
         if handler is None:
             raise Refusal(
@@ -170,12 +176,13 @@ class Handlers:
             )
         return await handler(peer, device_id, message)
 
-    async def _enrol(self, peer: Peer, device_id: str, message: Message) -> web.Response:
+    async def _enrol(
+        self, peer: Peer, device_id: str, message: Message, address: str | None
+    ) -> web.Response:
         info = messages.decode_content(message, EnrolmentInfo)
         self._limits.admit_enrolment()
-        return messages.empty_response(
-            ENROLMENT_APPROVED if await self._backend.enrol(peer, device_id, info) else 200
-        )
+        approved = await self._backend.enrol(peer, device_id, info, address)
+        return messages.empty_response(ENROLMENT_APPROVED if approved else 200)
 
     async def _register(self, peer: Peer, device_id: str, message: Message) -> web.Response:
         info = messages.decode_content(message, RegistrationInfo)

@@ -57,6 +57,7 @@ class EdgeApiServer:
             settings.certificate_days,
             self._limits,
             self.metrics,
+            knows_addresses=settings.has_proxy_protocol,
         )
         self._monitoring = MonitoringServer(
             registry=self.metrics.registry, unhealthy=list, unready=self._unready
@@ -105,6 +106,7 @@ class EdgeApiServer:
             self._settings.bind_address, self._settings.port, self._material.make_context()
         )
         self._tasks.append(asyncio.create_task(self._keep_certificates()))
+        self._tasks.append(asyncio.create_task(self._certificates.batches.run()))
         log.info("Serving devices on %s port %d", self._settings.bind_address, self.port)
 
     async def drain(self) -> None:
@@ -174,6 +176,8 @@ class EdgeApiServer:
     def _watch_secret(self, name: str) -> None:
         if name in OWN_SECRETS:
             self._secret_changed.set()
+        else:
+            self._certificates.batches.note(name)
 
     async def _keep_certificates(self) -> None:
         backoff = Backoff(*RENEWAL_RETRY)

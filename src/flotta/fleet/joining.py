@@ -35,6 +35,16 @@ def was_heard(device: EdgeDevice) -> bool:
     return registered or any(map(status.get, ("lastSeenTime", "hardware", "phase")))
 
 
+def has_joined(device: EdgeDevice) -> bool:
+    """Tell whether the device has registered, so that its object is bound to a key.
+
+    Hardware alone is none of it: it is written before the key.
+    """
+    status = status_of(device)
+    bound = KEY_ANNOTATION in annotations_of(device)
+    return is_registered(device) and (bound or any(map(status.get, ("lastSeenTime", "phase"))))
+
+
 def is_approved(request: SignedRequest) -> bool:
     """Tell whether an administrator or the automatic approval approved the device."""
     return bool(spec_of(request).get("approved"))

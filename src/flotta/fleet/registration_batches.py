@@ -16,7 +16,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, TypedDict
 
 from flotta.dns1123 import is_label, is_subdomain
-from flotta.resources.kinds import GROUP
+from flotta.own_names import GROUP
 
 # Keys of the Secret's data. The first is written by whoever issues the batch, the others by the
 # Edge API.

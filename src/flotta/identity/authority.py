@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from flotta.identity.errors import IdentityError
-from flotta.identity.issuers import load_bundle
+from flotta.identity.issuers import issued_by, load_bundle
 from flotta.identity.keys import PrivateKey, key_to_pem, load_key, new_key
 from flotta.identity.lifetime import normalize_name
 from flotta.identity.requests import signature_hash
@@ -30,6 +30,7 @@ REGISTRATION_NAME = "register"
 MAX_NAME_LENGTH = 64  # characters; ub-common-name, RFC 5280 appendix A
 # Certificates begin this long before they are signed, for clocks that are behind.
 CLOCK_SKEW = timedelta(minutes=5)
+MAX_DAYS = 200 * 365  # days; longer than any authority lives
 
 
 class AuthorityError(IdentityError):
@@ -50,6 +51,7 @@ class _Profile:
     days: int
     names: tuple[x509.GeneralName, ...] = ()
     since: datetime | None = None  # the beginning of its validity, if that is not now
+    until: datetime | None = None  # its end, instead of `days`
 
 
 class Authority:
@@ -169,11 +171,27 @@ class Authority:
         return self._issue(_Profile(subject, usage, days, alternatives, since))
 
     def issue_registration(
-        self, namespaces: Sequence[str] = ("default",), days: int = 365
+        self,
+        namespaces: Sequence[str] = ("default",),
+        days: int = 365,
+        until: datetime | None = None,
     ) -> CertificateAndKey:
-        """Return what a new device enrols with, valid for the given namespaces only."""
+        """Return what a new device enrols with, valid for the given namespaces only.
+
+        It is valid for so many days, or `until` a moment.
+        """
         subject = _build_name(REGISTRATION_NAME, (ORGANIZATION,), namespaces)
-        return self._issue(_Profile(subject, ExtendedKeyUsageOID.CLIENT_AUTH, days))
+        usage = ExtendedKeyUsageOID.CLIENT_AUTH
+        return self._issue(_Profile(subject, usage, days, until=until))
+
+    def has_issued(self, certificate: x509.Certificate) -> bool:
+        """Tell whether this authority's own key, not another of its bundle, signed it."""
+        return issued_by(certificate, [self._certificate])
+
+    @property
+    def not_after(self) -> datetime:
+        """The end of the authority's certificate, and of all that it issues."""
+        return self._certificate.not_valid_after_utc
 
     def issue_client(
         self, common_name: str, organizations: Sequence[str] = (), days: int = 365
@@ -210,12 +228,12 @@ class Authority:
         return CertificateAndKey(self._sign(key.public_key(), profile), key_to_pem(key))
 
     def _sign(self, public_key: CertificatePublicKeyTypes, profile: _Profile) -> bytes:
-        end = self._certificate.not_valid_after_utc
+        end = min(self.not_after, profile.until) if profile.until else self.not_after
         builder = _start_builder(
             profile.subject,
             self._certificate.subject,
             public_key,
-            profile.days,
+            MAX_DAYS if profile.until else profile.days,
             end,
             profile.since,
         )

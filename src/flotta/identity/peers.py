@@ -68,7 +68,7 @@ def read_peer(der: bytes) -> Peer:
 def _build_peer(certificate: x509.Certificate, der: bytes) -> Peer:
     device_id = _device_id(certificate)
     registration = device_id == REGISTRATION_NAME
-    namespaces = _namespaces(certificate)
+    namespaces = certificate_namespaces(certificate)
     if not registration and len(namespaces) != 1:
         raise PeerError("The device certificate names more than one namespace.")
     return Peer(
@@ -134,7 +134,8 @@ def is_device_id(text: str) -> bool:
     return len(text) <= MAX_DEVICE_ID and is_subdomain(text)
 
 
-def _namespaces(certificate: x509.Certificate) -> tuple[str, ...]:
+def certificate_namespaces(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return the namespaces that a certificate names; raises PeerError for other units."""
     units = _subject_values(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME) or (INITIAL_NAMESPACE,)
     for unit in units:
         if not is_label(unit):

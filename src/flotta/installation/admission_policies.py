@@ -80,13 +80,18 @@ def _except_namespaces(rule: Rule, others: Sequence[Rule]) -> Manifest:
 def _except_true(rule: Rule) -> Manifest:
     expressions = []
     for path in sorted(rule.except_true):
-        parts = ["object", *path.split(".")]
-        paths = [".".join(parts[:length]) for length in range(2, len(parts) + 1)]
-        present = " && ".join([*(f"has({item})" for item in paths), paths[-1]])
-        expressions.append(f"!({present})")
+        before = f"(oldObject != null && {_is_true('oldObject', path)})"
+        expressions.append(f"(!({_is_true('object', path)}) || {before})")
     message = f"this user must not set {' or '.join(sorted(rule.except_true))} to true"
     matched = _match(rule, sorted(rule.resources), sorted(rule.verbs))
     return _spec(matched, " && ".join(expressions), message)
+
+
+def _is_true(variable: str, path: str) -> str:
+    """Return the CEL expression for a field that may be missing."""
+    parts = [variable, *path.split(".")]
+    paths = [".".join(parts[:length]) for length in range(2, len(parts) + 1)]
+    return " && ".join([*(f"has({item})" for item in paths), paths[-1]])
 
 
 def _match(rule: Rule, resources: Sequence[str], verbs: Sequence[str]) -> list[Manifest]:

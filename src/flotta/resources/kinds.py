@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from flotta import own_names
 from flotta.resources.objects.core import ConfigMap, Event, Lease, Namespace, Secret
 from flotta.resources.objects.device_settings import EdgeDeviceSet
 from flotta.resources.objects.devices import EdgeDevice, SignedRequest
@@ -13,7 +14,7 @@ from flotta.resources.objects.playbooks import EdgeConfig, PlaybookExecution
 from flotta.resources.objects.storage import BucketClaim, Route
 from flotta.resources.objects.workloads import EdgeWorkload
 
-GROUP = "management.project-flotta.io"
+GROUP = own_names.GROUP
 VERSION = "v1alpha1"
 # Of an EdgeDevice: it gets no configuration yet (docs/reference/control-plane.md#adoption).
 WITHHELD_ANNOTATION = f"{GROUP}/configuration-withheld"

@@ -69,9 +69,11 @@ class Rule:
             return False
         return not self.namespaces or namespace in self.namespaces
 
-    def refused_fields(self, obj: object) -> list[str]:
-        """Return the fields that are set in an object, but must not be by this rule."""
-        return sorted(path for path in self.except_true if _value_at(obj, path))
+    def refused_fields(self, obj: object, old: object = None) -> list[str]:
+        """Return the fields that a write sets, but must not set by this rule."""
+        return sorted(
+            path for path in self.except_true if _value_at(obj, path) and not _value_at(old, path)
+        )
 
     def in_rbac(self) -> PolicyRule:
         """Return the rule as an entry of a Kubernetes Role, and of a SubjectRulesReview."""
@@ -147,15 +149,17 @@ class Authorizer:
         resource: str,
         namespace: str,
         obj: object,
+        old: object = None,
     ) -> list[str]:
         """Return the fields of an object because of which an allowed write is refused.
 
-        Empty if one rule that allows the request has nothing against the object.
+        `old` is the object before the write, None if it is created. Empty if one rule that allows
+        the request has nothing against the object.
         """
         if MASTERS in groups:
             return []
         allowing = [
-            rule.refused_fields(obj)
+            rule.refused_fields(obj, old)
             for rule in self._rules.get(user, ())
             if not rule.names and rule.allows(verb, group, resource, namespace, "")
         ]

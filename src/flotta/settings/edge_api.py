@@ -64,14 +64,16 @@ ENROLMENTS_PER_SECOND = Number(
     variable="ENROLMENTS_PER_SECOND",
 )
 PENDING_REQUESTS_PER_CERTIFICATE = Number(
-    help="How many devices with one registration certificate may wait for their approval.",
+    help="How many devices of one registration batch may have requested to join and not "
+    "registered yet, approved or not.",
     default=10_000,
     least=1,
     most=1_000_000,
     variable="PENDING_REQUESTS_PER_CERTIFICATE",
 )
 PENDING_REQUESTS_PER_NAMESPACE = Number(
-    help="How many devices that want to join one namespace may wait for their approval.",
+    help="How many devices may have requested to join one namespace and not registered yet, "
+    "approved or not.",
     default=20_000,
     least=1,
     most=1_000_000,

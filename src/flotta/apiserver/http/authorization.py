@@ -48,10 +48,19 @@ class Authorization:
         if not self.allows(user, target):
             raise _forbidden_error(user, target)
 
-    def check_object(self, user: User, target: Target, obj: JsonObject) -> None:
-        """Refuse to create an object with a field that this user must not set, with a 403."""
+    def check_write(
+        self, user: User, target: Target, new: JsonObject, old: JsonObject | None
+    ) -> None:
+        """Refuse to set a field that this user must not set, with a 403; one that is set stays."""
         refused = self._roles.refused_fields(
-            user.name, user.groups, target.verb, target.group, target.plural, target.namespace, obj
+            user.name,
+            user.groups,
+            target.verb,
+            target.group,
+            target.plural,
+            target.namespace,
+            new,
+            old,
         )
         if refused:
             error = _forbidden_error(user, target)

@@ -71,7 +71,11 @@ class Call:
     def options(self, kind: str, *, apply: bool = False) -> WriteOptions:
         """Return the options of a write; `kind` is their name in a refusal."""
         agent = self.request.headers.get("User-Agent", "")
-        return write_options(self.request.query, agent, kind, apply=apply)
+        options = write_options(self.request.query, agent, kind, apply=apply)
+        return replace(options, check_write=self._check_write)
+
+    def _check_write(self, new: JsonObject, old: JsonObject | None) -> None:
+        self.authorization.check_write(self.user, self.target, new, old)
 
     async def body(self) -> DecodedBody:
         """Return the decoded body of the request."""
@@ -107,7 +111,6 @@ async def create_object(call: Call) -> web.StreamResponse:
     media = call.media()
     options = call.options("CreateOptions")
     body = await call.body()
-    call.authorization.check_object(call.user, call.target, body.value)
     result = await creation.create_object(call.objects, call.endpoint, body, options)
     return _respond(call, result, media)
 

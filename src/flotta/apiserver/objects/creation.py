@@ -42,6 +42,7 @@ async def create_object(
     prepare_new(obj, resource)
     field_policy = make_field_policy(options, unknown, body.duplicates, patch=False)
     obj, warnings = admit_object(obj, resource, None, field_policy=field_policy)
+    options.check_write(obj, None)
     key = _free_key(objects, endpoint, obj, generated=generated)
     sent = body.value if operation == "Apply" else obj
     managed_fields.track_create(obj, sent, resource, options.manager, operation)

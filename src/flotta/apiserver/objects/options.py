@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,14 +25,22 @@ POLICIES = ("Foreground", "Background", "Orphan")
 MAX_MANAGER = 128  # bytes
 
 
+# Raises StatusError for a write of this object that its user must not do; None: it is created.
+CheckWrite = Callable[[JsonObject, JsonObject | None], None]
+
+
 @dataclass(frozen=True)
 class WriteOptions:
-    """Options of create, update and patch. `manager` is never empty."""
+    """Options of create, update and patch, and what the user may write.
+
+    `manager` is never empty.
+    """
 
     manager: str
     validation: str = ""
     dry_run: bool = False
     force: bool = False
+    check_write: CheckWrite = lambda _new, _old: None
 
 
 def write_options(

@@ -63,6 +63,7 @@ async def update_object(
     causes = prepare_update(obj, old, resource, patch=change.patch)
     field_policy = make_field_policy(options, unknown, change.duplicates, patch=change.patch)
     obj, warnings = admit_object(obj, resource, old, causes, endpoint.subresource, field_policy)
+    options.check_write(obj, old)
     track(obj, old)
     warnings += find_warnings(obj, resource)
     stored = await _store_update(objects, endpoint, obj, old, dry_run=options.dry_run)

@@ -74,6 +74,8 @@ class StoredSecret:
     name: str
     data: Mapping[str, bytes] = field(repr=False)  # keys do not belong in logs
     version: str
+    registers: bool = False  # whether it is one with a registration certificate
+    problem: str = ""  # what is wrong with it, as `replace` noted it
 
 
 class SecretStore(Protocol):
@@ -93,8 +95,16 @@ class SecretStore(Protocol):
         `registration` puts it among those that `list_registration_secrets` returns.
         """
 
-    async def replace(self, secret: StoredSecret, data: Mapping[str, bytes]) -> None:
-        """Replace the data of a secret; raises SecretConflict when it changed since it was read."""
+    async def replace(
+        self, secret: StoredSecret, data: Mapping[str, bytes], *, problem: str | None = None
+    ) -> None:
+        """Replace the data of a secret; raises SecretConflict when it changed since it was read.
+
+        `problem` is noted beside the data for whoever wrote them, "" removes the note.
+        """
+
+    async def remove(self, secret: StoredSecret) -> None:
+        """Delete a secret; raises SecretConflict when it changed since it was read."""
 
     async def list_registration_secrets(self) -> list[StoredSecret]:
         """Return the secrets with registration certificates, those of administrators too."""
@@ -154,8 +164,13 @@ class Backend(Protocol):
         device that is merely not found is ABSENT or REVOKED and keeps running.
         """
 
-    async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
-        """Record a request to join; True when the device may register."""
+    async def enrol(
+        self, peer: Peer, device_id: str, info: EnrolmentInfo, source_address: str | None
+    ) -> bool:
+        """Record a request to join; True when the device may register.
+
+        `source_address` is that of the device, None where it is not known.
+        """
 
     async def register(
         self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str

@@ -97,6 +97,14 @@ EVENTS.add(
     "An administrator declined the device; the message says who.",
     "`flotta approve NAME` reverses this.",
 )
+KEY_NOT_BOUND = EVENTS.add(
+    "KeyNotBound",
+    Event("EdgeDeviceSignedRequest", "Warning", "Edge API"),
+    "The device enrolled without the fingerprint of its key, which its [registration "
+    "batch](control-plane.md#registration-batches) allows: the first key that enrols or registers "
+    "under this id gets the certificate.",
+    "Approve it only if you know that the device is joining now.",
+)
 EXPIRED = EVENTS.add(
     "Expired",
     Event("EdgeDeviceSignedRequest", "Normal", "operator"),

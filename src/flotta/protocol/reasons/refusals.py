@@ -79,6 +79,44 @@ NAMESPACE_NOT_ALLOWED = REFUSALS.add(
     "Use a registration certificate that allows the namespace of the device, or "
     "change the namespace.",
 )
+REGISTRATION_REVOKED = REFUSALS.add(
+    "RegistrationRevoked",
+    Refusal("403"),
+    "The registration certificate belongs to no [registration "
+    "batch](control-plane.md#registration-batches), or its batch was revoked.",
+    "Issue a new registration certificate, and install it on the device (role "
+    "`flotta.edge.device`).",
+)
+REGISTRATION_BATCH_INVALID = REFUSALS.add(
+    "RegistrationBatchInvalid",
+    Refusal("403"),
+    "The specification of the [registration batch](control-plane.md#registration-batches) is "
+    "invalid. The annotation `management.project-flotta.io/batch-error` of its Secret names the "
+    "field.",
+    "Correct `batch` in the Secret.",
+)
+REGISTRATION_BATCH_EXHAUSTED = REFUSALS.add(
+    "RegistrationBatchExhausted",
+    Refusal("403"),
+    "As many devices have joined with the registration batch as it allows.",
+    "Issue another batch, or raise `uses` of this one.",
+)
+DEVICE_ID_NOT_ALLOWED = REFUSALS.add(
+    "DeviceIDNotAllowed",
+    Refusal("403"),
+    "The registration batch does not admit this device id.",
+    "Add the id to `deviceIDs` of the batch, or correct `client-id` in "
+    "`/etc/yggdrasil/config.toml`.",
+)
+KEY_FINGERPRINT_MISSING = REFUSALS.add(
+    "KeyFingerprintMissing",
+    Refusal("403"),
+    "The device enrols without the fingerprint of its key (`public_key_fingerprint`), as agents of "
+    "v0.2 do, and the registration batch does not allow that. Or it registers without having "
+    "enrolled, by a request that names no key.",
+    "Use a gateway of this project. For agents of v0.2, set `allowWithoutFingerprint` of the "
+    "batch.",
+)
 DEVICE_LEAVING = REFUSALS.add(
     "DeviceLeaving",
     Refusal("403"),
@@ -210,8 +248,8 @@ TOO_MANY_ENROLMENTS = REFUSALS.add(
 TOO_MANY_PENDING_REQUESTS = REFUSALS.add(
     "TooManyPendingRequests",
     Refusal("429"),
-    "Too many devices with this registration certificate, or for this namespace, wait"
-    " for their approval. The Edge API warns about it once a minute.",
+    "Too many devices of this registration batch, or for this namespace, have requested to join "
+    "and not registered yet. The Edge API warns about it once a minute.",
     "Approve or delete requests that wait, or allow more of them ([Settings](settings.md)).",
 )
 RESOURCE_API_REFUSED = REFUSALS.add(

@@ -8,26 +8,29 @@ from datetime import UTC, datetime
 
 from flotta.edge_api.backends.backend import Configuration, Membership, RecordedRegistration
 from flotta.edge_api.backends.crd.authority import CrdAuthorityStore
+from flotta.edge_api.backends.crd.batches import Batches
 from flotta.edge_api.backends.crd.caches import Caches
 from flotta.edge_api.backends.crd.configurations import Configurations
 from flotta.edge_api.backends.crd.delivery import Delivery
+from flotta.edge_api.backends.crd.enrolments import Enrolments
 from flotta.edge_api.backends.crd.errors import translate_api_errors
 from flotta.edge_api.backends.crd.event_limits import EventLimits
 from flotta.edge_api.backends.crd.events import Events
 from flotta.edge_api.backends.crd.hardware_labels import HardwareLabels
 from flotta.edge_api.backends.crd.heartbeats import HeartbeatRecorder
-from flotta.edge_api.backends.crd.joining import Joining
 from flotta.edge_api.backends.crd.members import Members
 from flotta.edge_api.backends.crd.membership import judge_membership
 from flotta.edge_api.backends.crd.pending_requests import PendingLimits, PendingRequests
 from flotta.edge_api.backends.crd.presence import PresenceTracker
 from flotta.edge_api.backends.crd.problems import ProblemReporter
 from flotta.edge_api.backends.crd.redefinition import Redefinition
+from flotta.edge_api.backends.crd.registrations import Registrations
 from flotta.edge_api.backends.crd.removals import Removals
 from flotta.edge_api.backends.crd.secrets import Secrets
 from flotta.edge_api.backends.crd.statuses import Statuses
 from flotta.edge_api.backends.crd.tombstones import Tombstones
 from flotta.edge_api.backends.crd.unknown_devices import UnknownDevices
+from flotta.edge_api.backends.crd.uses import Uses
 from flotta.edge_api.backends.crd.wakeups import Wakeups
 from flotta.edge_api.backends.crd.withholding import Withholding
 from flotta.edge_api.metrics import EdgeApiMetrics
@@ -76,7 +79,7 @@ class CrdBackend:
         self._members = Members(client, self._caches.devices, self._tombstones)
         self._statuses = Statuses(client, self._caches.devices)
         self._events = Events(client, self._caches, EventLimits(metrics))
-        self._joining = _make_joining(client, self._caches, settings)
+        self._enrolments, self._registrations = _make_joining(client, self._caches, settings)
         self._configurations = Configurations(
             self._caches, self._wakeups, settings.s3_device_endpoint
         )
@@ -163,7 +166,9 @@ class CrdBackend:
         return membership
 
     @translate_api_errors
-    async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
+    async def enrol(
+        self, peer: Peer, device_id: str, info: EnrolmentInfo, source_address: str | None
+    ) -> bool:
         """Record a request to join; a device that belongs to the fleet may register.
 
         See docs/reference/wire-protocol.md#enrolment.
@@ -171,16 +176,16 @@ class CrdBackend:
         if peer.kind == "device":
             await self._members.require_active(peer)
             return True
-        return await self._joining.enrol(peer, device_id, info)
+        return await self._enrolments.enrol(peer, device_id, info, source_address)
 
     @translate_api_errors
     async def register(
         self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
     ) -> RecordedRegistration:
-        """Record hardware, labels and key of a device; `joining` says when that is allowed."""
+        """Record hardware, labels and key of a device; `registrations` says when it may."""
         if peer.kind == "device":
             await self._members.require_active(peer)
-        return await self._joining.register(peer, device_id, info, key_fingerprint)
+        return await self._registrations.register(peer, device_id, info, key_fingerprint)
 
     @translate_api_errors
     async def get_configuration(self, peer: Peer) -> Configuration:
@@ -275,6 +280,15 @@ def key_of_peer(peer: Peer) -> Key:
     return peer.namespace, peer.device_id
 
 
-def _make_joining(client: Client, caches: Caches, settings: Settings) -> Joining:
+def _make_joining(
+    client: Client, caches: Caches, settings: Settings
+) -> tuple[Enrolments, Registrations]:
+    devices, namespace = caches.devices, settings.namespace
     limits = PendingLimits(settings.pending_per_certificate, settings.pending_per_namespace)
-    return Joining(client, caches.devices, PendingRequests(caches.of(SIGNED_REQUEST), limits))
+    pending = PendingRequests(caches.of(SIGNED_REQUEST), devices, limits)
+    batches = Batches(client, caches.of(SECRET), namespace)
+    uses = Uses(client, caches.of(CONFIG_MAP), namespace)
+    return (
+        Enrolments(client, devices, batches, uses, pending),
+        Registrations(client, devices, batches, uses),
+    )

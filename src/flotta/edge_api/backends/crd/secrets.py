@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from flotta.backoff import Backoff
 from flotta.edge_api.backends.backend import SecretConflict, StoredSecret
 from flotta.edge_api.backends.crd.errors import refuse_api_error, translate_api_errors
+from flotta.fleet.registration_batches import ERROR_ANNOTATION
 from flotta.own_names import REGISTRATION_LABEL, REGISTRATION_SELECTOR
 from flotta.resources.cache import Cache
 from flotta.resources.client import AlreadyExists, Client, Conflict
 from flotta.resources.kinds import SECRET
 from flotta.resources.objects.core import Secret
-from flotta.resources.views import name_of, namespace_of
+from flotta.resources.views import annotations_of, labels_of, name_of, namespace_of
 
 CREATE_ATTEMPTS = 5  # requests
 CREATE_RETRY = 0.07, 1.0  # first and longest seconds between two of them
@@ -35,7 +36,7 @@ class Secrets:
     async def read(self, name: str) -> StoredSecret | None:
         """Return a Secret, None when it does not exist."""
         secret = await self._client.get_or_none(SECRET, name, self._namespace)
-        return _stored(secret) if secret else None
+        return stored_secret(secret) if secret else None
 
     @translate_api_errors
     async def create(
@@ -58,21 +59,40 @@ class Secrets:
             except AlreadyExists:
                 found = await self._client.get_or_none(SECRET, name, self._namespace)
                 if found is not None:
-                    return _stored(found)
+                    return stored_secret(found)
                 await asyncio.sleep(backoff.next())  # it is just being written or deleted
             else:
                 log.info("Created Secret %s/%s", self._namespace, name)
-                return _stored(created)
-        return _stored(await self._client.get(SECRET, name, self._namespace))
+                return stored_secret(created)
+        return stored_secret(await self._client.get(SECRET, name, self._namespace))
 
     @translate_api_errors
-    async def replace(self, secret: StoredSecret, data: Mapping[str, bytes]) -> None:
-        """Replace the data of a Secret; its labels and other metadata stay."""
+    async def replace(
+        self, secret: StoredSecret, data: Mapping[str, bytes], *, problem: str | None = None
+    ) -> None:
+        """Replace the data of a Secret; its labels and other metadata stay.
+
+        A problem is an annotation.
+        """
         found = await self._client.get(SECRET, secret.name, self._namespace)
         found["metadata"]["resourceVersion"] = secret.version  # the API compares it
+        if problem is not None:
+            others = {k: v for k, v in annotations_of(found).items() if k != ERROR_ANNOTATION}
+            note = {ERROR_ANNOTATION: problem} if problem else {}
+            found["metadata"]["annotations"] = {**others, **note}
         new: Secret = {**found, "data": _encode(data)}
         try:
             await self._client.replace(SECRET, new)
+        except Conflict as error:
+            raise SecretConflict(str(error), refuse_api_error(error)) from error
+
+    @translate_api_errors
+    async def remove(self, secret: StoredSecret) -> None:
+        """Delete a Secret."""
+        try:
+            await self._client.delete(
+                SECRET, secret.name, self._namespace, resource_version=secret.version
+            )
         except Conflict as error:
             raise SecretConflict(str(error), refuse_api_error(error)) from error
 
@@ -82,7 +102,7 @@ class Secrets:
         found = await self._client.list(
             SECRET, self._namespace, label_selector=REGISTRATION_SELECTOR
         )
-        return [_stored(secret) for secret in found]
+        return [stored_secret(secret) for secret in found]
 
     def subscribe(self, changed: Callable[[str], None]) -> None:
         """Call `changed(name)` when the watch reports a change of a Secret in the namespace."""
@@ -95,9 +115,15 @@ class Secrets:
         self._watched.subscribe(secret_changed)
 
 
-def _stored(secret: Secret) -> StoredSecret:
-    data = _decode(secret.get("data") or {})
-    return StoredSecret(name_of(secret), data, secret["metadata"]["resourceVersion"])
+def stored_secret(secret: Secret) -> StoredSecret:
+    """Return a Secret as other parts of the server know it."""
+    return StoredSecret(
+        name_of(secret),
+        _decode(secret.get("data") or {}),
+        secret["metadata"]["resourceVersion"],
+        labels_of(secret).get(REGISTRATION_LABEL) == "true",
+        annotations_of(secret).get(ERROR_ANNOTATION, ""),
+    )
 
 
 def _decode(data: Mapping[str, str]) -> dict[str, bytes]:

@@ -1,0 +1,242 @@
+"""Enrolment: a device requests to join.
+
+A registration certificate allows little: to request to join, under an id and in a namespace that
+its batch admits. Everything here reads the API itself, not the caches: it happens rarely and
+decides about certificates. The rules are in docs/reference/control-plane.md#requests.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+from flotta.edge_api.backends.crd.batches import Batches
+from flotta.edge_api.backends.crd.pending_requests import PendingRequests
+from flotta.edge_api.backends.crd.quarantine import require_released
+from flotta.edge_api.backends.crd.requests import (
+    new_request,
+    refreshed_request,
+    request_namespace,
+)
+from flotta.edge_api.backends.crd.uses import Uses
+from flotta.edge_api.batches import Batch, require_admitted
+from flotta.edge_api.refusals import Refusal
+from flotta.fleet import hardware
+from flotta.fleet.approval_rules import Applicant, Decision, decide
+from flotta.fleet.joining import (
+    KEY_ANNOTATION,
+    REQUEST_NAMESPACE,
+    has_joined,
+    is_approved,
+    is_declined,
+)
+from flotta.fleet.registration_batches import BATCH_ANNOTATION
+from flotta.identity.peers import Peer
+from flotta.own_names import EDGE_API
+from flotta.protocol.models import EnrolmentInfo, Features
+from flotta.protocol.reasons.events import KEY_NOT_BOUND
+from flotta.protocol.reasons.refusals import INVALID_MESSAGE, OTHER_KEY
+from flotta.resources.bounds import fit_report
+from flotta.resources.cache import Cache
+from flotta.resources.changes import as_read
+from flotta.resources.client import AlreadyExists, ApiError, Client, retry_on_conflict
+from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
+from flotta.resources.objects.devices import EdgeDevice, SignedRequest
+from flotta.resources.objects.devices import Features as StoredFeatures
+from flotta.resources.views import annotations_of, is_being_deleted
+
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+# Bytes of hardware as JSON in a request, of which thousands may wait. All of it is reported again
+# at the registration.
+FEATURES_LIMIT = 16 * 1024
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """A device that a batch admits, and what it says about itself."""
+
+    peer: Peer
+    batch: Batch
+    applicant: Applicant
+    namespace: str
+    features: StoredFeatures | None
+
+
+class Enrolments:
+    """Records requests to join."""
+
+    def __init__(
+        self,
+        client: Client,
+        devices: Cache[EdgeDevice],
+        batches: Batches,
+        uses: Uses,
+        pending: PendingRequests,
+    ) -> None:
+        self._client = client
+        self._devices = devices
+        self._batches = batches
+        self._uses = uses
+        self._pending = pending
+
+    async def enrol(
+        self, peer: Peer, device_id: str, info: EnrolmentInfo, source_address: str | None
+    ) -> bool:
+        """Record that a device requests to join; return whether it may register now."""
+        batch = await self._batches.admit(peer)
+        enrolment = _read_enrolment(peer, batch, device_id, info, source_address)
+        # Else its holder could join under the same id next to its own EdgeDevice.
+        for namespace in batch.namespaces:
+            require_released(self._devices.get(namespace, device_id))
+
+        async def attempt() -> bool:
+            return await self._record(enrolment)
+
+        return await retry_on_conflict(attempt)
+
+    async def _record(self, enrolment: Enrolment) -> bool:
+        device_id = enrolment.applicant.device_id
+        request = await self._client.get_or_none(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
+        namespace = request_namespace(request) if request else enrolment.namespace
+        device = await self._client.get_or_none(EDGE_DEVICE, device_id, namespace)
+        require_released(device)
+        _require_same_key(device, request, enrolment.applicant.key_fingerprint)
+        if device is not None and is_being_deleted(device):
+            return False
+        if request is None:
+            return await self._create(enrolment)
+        if device is not None and has_joined(device):
+            return True
+        await self._refresh(enrolment, request)
+        return device is not None and is_approved(request)
+
+    async def _create(self, enrolment: Enrolment) -> bool:
+        """Create the request; one that another device created first counts."""
+        applicant, batch = enrolment.applicant, enrolment.batch
+        with self._pending.place(applicant.device_id, enrolment.namespace, batch.name):
+            decision = await self._decide(enrolment)
+            request = new_request(
+                enrolment.peer, batch, applicant, enrolment.namespace, decision, datetime.now(UTC)
+            )
+            if enrolment.features is not None:
+                request["spec"]["features"] = enrolment.features
+            try:
+                created = await self._client.create(SIGNED_REQUEST, request)
+            except AlreadyExists:
+                return await self._record(enrolment)
+        if not applicant.key_fingerprint:
+            await self._report_unbound(batch, created)
+        return False
+
+    async def _refresh(self, enrolment: Enrolment, request: SignedRequest) -> None:
+        """Bind the request to the key of the device, and ask the rule of its batch again."""
+        applicant, batch = enrolment.applicant, enrolment.batch
+        decision: Decision | None = None
+        waits = not is_approved(request) and not is_declined(request)
+        if waits and _may_be_decided(request, batch, applicant):
+            require_admitted(
+                batch, applicant.device_id, request_namespace(request), applicant.key_fingerprint
+            )
+            decision = await self._decide(enrolment)
+        patch = refreshed_request(
+            request, enrolment.peer, batch, applicant, decision, datetime.now(UTC)
+        )
+        if patch:
+            await self._client.merge_patch(
+                SIGNED_REQUEST, applicant.device_id, REQUEST_NAMESPACE, as_read(patch, request)
+            )
+
+    async def _decide(self, enrolment: Enrolment) -> Decision:
+        """Ask the rule of the batch; an approval has a use of the batch."""
+        applicant, batch = enrolment.applicant, enrolment.batch
+        decision = decide(batch.name, batch.specification, applicant)
+        if decision.approves:
+            await self._uses.claim(
+                batch,
+                applicant.device_id,
+                {"namespace": enrolment.namespace, "keyFingerprint": applicant.key_fingerprint},
+            )
+        else:
+            self._uses.require_place(batch, applicant.device_id)
+        return decision
+
+    async def _report_unbound(self, batch: Batch, request: SignedRequest) -> None:
+        """Write an Event about a device without a key; one that cannot be written is logged."""
+        try:
+            await self._client.record_event(
+                request,
+                kind=SIGNED_REQUEST,
+                type_="Warning",
+                reason=KEY_NOT_BOUND,
+                message=f"The device enrolled without the fingerprint of its key, which "
+                f"registration batch {batch.name} allows: whoever registers first under this id "
+                "gets the certificate",
+                component=EDGE_API,
+            )
+        except ApiError as error:
+            log.warning("An Event about a device without a key could not be written: %s", error)
+
+
+def _read_enrolment(
+    peer: Peer, batch: Batch, device_id: str, info: EnrolmentInfo, source_address: str | None
+) -> Enrolment:
+    """Return the enrolment of a device that the batch admits; raises Refusal."""
+    key = info.public_key_fingerprint
+    if key and not FINGERPRINT.fullmatch(key):
+        raise Refusal(
+            400, "the fingerprint of the key is not a hex SHA-256", reason=INVALID_MESSAGE
+        )
+    allowed = batch.namespaces
+    default = REQUEST_NAMESPACE if REQUEST_NAMESPACE in allowed else allowed[0]
+    namespace = info.target_namespace or default
+    require_admitted(batch, device_id, namespace, key)
+    features = _stored_features(info.features) if info.features else None
+    known = cast("Mapping[str, object]", features.get("hardware", {}) if features else {})
+    applicant = Applicant(device_id, key, known, source_address)
+    return Enrolment(peer, batch, applicant, namespace, features)
+
+
+def _stored_features(features: Features) -> StoredFeatures:
+    stored: StoredFeatures = {"modelName": features.model_name}
+    if features.hardware:
+        known = hardware.merge_report(None, features.hardware)
+        stored["hardware"] = hardware.fit_size(known, FEATURES_LIMIT)
+    return fit_report(stored, SIGNED_REQUEST, "spec", "features")
+
+
+def _may_be_decided(request: SignedRequest, batch: Batch, applicant: Applicant) -> bool:
+    """Tell whether the rule of a batch may decide: it is that of the request, or the same device's.
+
+    A device that got another registration certificate proves by its key that it is the same.
+    """
+    noted = annotations_of(request)
+    key = noted.get(KEY_ANNOTATION)
+    if key and applicant.key_fingerprint:
+        return key == applicant.key_fingerprint
+    return not key and noted.get(BATCH_ANNOTATION, batch.name) == batch.name
+
+
+def _require_same_key(
+    device: EdgeDevice | None, request: SignedRequest | None, fingerprint: str
+) -> None:
+    """Refuse another key than the one that registered, or before that, the one that enrolled."""
+    owner = device if device is not None and has_joined(device) else request
+    bound = annotations_of(owner).get(KEY_ANNOTATION) if owner else None
+    if fingerprint and bound and bound != fingerprint:
+        raise other_key()
+
+
+def other_key() -> Refusal:
+    """Return the refusal of a key that does not belong to the id."""
+    return Refusal(
+        403,
+        "the key is not the one that enrolled; to accept the new one, delete the "
+        "EdgeDeviceSignedRequest, or the EdgeDevice if there is one: then the device can enrol "
+        "again",
+        reason=OTHER_KEY,
+    )

@@ -1,0 +1,185 @@
+"""Registration: a device that was approved gets its certificate.
+
+With a registration certificate a device may complete its first registration, with the key that
+enrolled, or repeat it with the very same key (the response was lost). Everything here reads the API
+itself, not the caches. The rules are in docs/reference/control-plane.md#registration.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flotta.edge_api.backends.backend import RecordedRegistration
+from flotta.edge_api.backends.crd.batches import Batches
+from flotta.edge_api.backends.crd.enrolments import other_key
+from flotta.edge_api.backends.crd.quarantine import require_released
+from flotta.edge_api.backends.crd.requests import request_namespace
+from flotta.edge_api.backends.crd.uses import Uses
+from flotta.edge_api.batches import Batch, require_admitted
+from flotta.edge_api.refusals import Refusal
+from flotta.fleet import hardware, presence
+from flotta.fleet.former_labels import record_change, settle
+from flotta.fleet.joining import (
+    KEY_ANNOTATION,
+    REQUEST_NAMESPACE,
+    UNREGISTERED_LABEL,
+    has_joined,
+    is_approved,
+)
+from flotta.identity.peers import Peer
+from flotta.protocol.hardware import HardwareInfo
+from flotta.protocol.models import RegistrationInfo
+from flotta.protocol.reasons.refusals import (
+    ALREADY_REGISTERED,
+    DEVICE_LEAVING,
+    KEY_FINGERPRINT_MISSING,
+    NOT_APPROVED,
+    NOT_ENROLLED,
+)
+from flotta.resources.cache import Cache
+from flotta.resources.changes import MetadataChange, as_read, change_metadata, change_status
+from flotta.resources.client import Client, retry_on_conflict
+from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST, WITHHELD_ANNOTATION
+from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus, SignedRequest
+from flotta.resources.views import (
+    annotations_of,
+    is_being_deleted,
+    labels_of,
+    name_of,
+    namespace_of,
+    status_of,
+    uid_of,
+)
+
+
+class Registrations:
+    """Records registrations."""
+
+    def __init__(
+        self, client: Client, devices: Cache[EdgeDevice], batches: Batches, uses: Uses
+    ) -> None:
+        self._client = client
+        self._devices = devices
+        self._batches = batches
+        self._uses = uses
+
+    async def register(
+        self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
+    ) -> RecordedRegistration:
+        """Record hardware, labels and key of a device before its certificate is issued."""
+        if peer.kind == "device":
+            return await self._register_again(peer, device_id, info, key_fingerprint)
+        batch = await self._batches.admit(peer)
+        for namespace in batch.namespaces:
+            require_released(self._devices.get(namespace, device_id))
+        request = await self._client.get_or_none(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
+        if request is None:
+            raise Refusal(
+                404,
+                "the device has not enrolled: it has no EdgeDeviceSignedRequest",
+                reason=NOT_ENROLLED,
+            )
+        namespace = request_namespace(request)
+        require_admitted(batch, device_id, namespace, key_fingerprint)
+
+        async def attempt() -> RecordedRegistration:
+            device = await self._read(device_id, namespace)
+            if has_joined(device):
+                _require_same_registration(device, key_fingerprint)
+            else:
+                _require_may_join(batch, request, key_fingerprint)
+                await self._uses.claim(
+                    batch, device_id, {"namespace": namespace, "keyFingerprint": key_fingerprint}
+                )
+            return await self._record(device, info, key_fingerprint)
+
+        return await retry_on_conflict(attempt)
+
+    async def _register_again(
+        self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
+    ) -> RecordedRegistration:
+        """Record a registration with a device certificate, whose membership was checked."""
+
+        async def attempt() -> RecordedRegistration:
+            device = await self._read(device_id, peer.namespace)
+            return await self._record(device, info, key_fingerprint)
+
+        return await retry_on_conflict(attempt)
+
+    async def _read(self, device_id: str, namespace: str) -> EdgeDevice:
+        device = await self._client.get_or_none(EDGE_DEVICE, device_id, namespace)
+        if device is None:
+            raise Refusal(404, "the device is not approved yet", reason=NOT_APPROVED)
+        require_released(device)
+        if is_being_deleted(device):
+            raise Refusal(403, "the device is being removed from the fleet", reason=DEVICE_LEAVING)
+        return device
+
+    async def _record(
+        self, device: EdgeDevice, info: RegistrationInfo, fingerprint: str
+    ) -> RecordedRegistration:
+        present, annotations = labels_of(device), annotations_of(device)
+        if info.hardware is not None:
+            device = await self._record_hardware(device, info.hardware)
+        wanted: dict[str, str | None] = {
+            **hardware.hardware_labels(status_of(device).get("hardware")),
+            UNREGISTERED_LABEL: None,
+        }
+        labels = {key: text for key, text in wanted.items() if present.get(key) != text}
+        former = record_change(device, labels, datetime.now(UTC))
+        returns = presence.ready_status(status_of(device)) == "Unknown"
+        if not former and info.hardware is not None and not returns:
+            reported = hardware.reported_labels(info.hardware)
+            former = settle(device, reported, datetime.now(UTC))
+        recorded = RecordedRegistration(namespace_of(device), uid_of(device))
+        if not labels and not former and annotations.get(KEY_ANNOTATION) == fingerprint:
+            return recorded
+        change: MetadataChange = {
+            "labels": labels,
+            "annotations": {KEY_ANNOTATION: fingerprint, **former},
+        }
+        if labels.get(UNREGISTERED_LABEL, "") is None and info.hardware is None:
+            # A new device describes itself; one that joins again by its gateway runs something.
+            change["annotations"][WITHHELD_ANNOTATION] = "true"
+        patch = as_read(change_metadata(change), device)
+        await self._client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), patch)
+        return recorded
+
+    async def _record_hardware(self, device: EdgeDevice, report: HardwareInfo) -> EdgeDevice:
+        """Write the hardware report of a device and return the changed EdgeDevice."""
+        status = status_of(device)
+        new: EdgeDeviceStatus = {
+            **status,
+            "hardware": hardware.merge_report(status.get("hardware"), report),
+        }
+        if new == status:
+            return device
+        patch = as_read(change_status(device, new), device)
+        return await self._client.merge_patch(
+            EDGE_DEVICE, name_of(device), namespace_of(device), patch, "status"
+        )
+
+
+def _require_same_registration(device: EdgeDevice, key_fingerprint: str) -> None:
+    if annotations_of(device).get(KEY_ANNOTATION) != key_fingerprint:
+        raise Refusal(
+            403,
+            "the device is registered; only its own certificate can register it again",
+            reason=ALREADY_REGISTERED,
+        )
+
+
+def _require_may_join(batch: Batch, request: SignedRequest, key_fingerprint: str) -> None:
+    """Refuse the first registration of a device that is not approved, or has another key."""
+    if not is_approved(request):
+        raise Refusal(404, "the device is not approved yet", reason=NOT_APPROVED)
+    enrolled = annotations_of(request).get(KEY_ANNOTATION)
+    if enrolled is None and not batch.specification.allow_without_fingerprint:
+        raise Refusal(
+            403,
+            "the request of the device names no key; the device has to enrol with the field "
+            "public_key_fingerprint first",
+            reason=KEY_FINGERPRINT_MISSING,
+        )
+    if enrolled not in (None, key_fingerprint):
+        raise other_key()

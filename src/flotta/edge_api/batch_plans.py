@@ -1,0 +1,134 @@
+"""What becomes of the secret of a registration batch: a pure decision.
+
+The rules are in docs/reference/control-plane.md#certificates-of-batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from flotta.edge_api.backends.backend import StoredSecret
+from flotta.edge_api.batches import fingerprints_of
+from flotta.fleet.batch_specification import SpecificationError, parse_specification
+from flotta.fleet.registration_batches import (
+    AUTHORITY_KEY,
+    CERTIFICATE_KEY,
+    FORMER_KEY,
+    MAX_BATCH_NAME,
+    PRIVATE_KEY_KEY,
+    REMOVAL_DAYS,
+    SPECIFICATION_KEY,
+    Specification,
+    State,
+    is_batch_name,
+    write_former,
+)
+from flotta.identity.authority import Authority
+from flotta.identity.errors import IdentityError
+from flotta.identity.lifetime import load_certificate
+from flotta.identity.peers import certificate_namespaces
+from flotta.own_names import CA_SECRET, HOST_SECRET
+from flotta.protocol.reasons.refusals import REGISTRATION_BATCH_INVALID
+
+
+@dataclass(frozen=True)
+class BatchChange:
+    """The data that a secret gets, and what is wrong with it; no data: it is removed."""
+
+    data: Mapping[str, bytes] | None
+    problem: str = ""
+
+
+def plan_batch(secret: StoredSecret, authority: Authority, now: datetime) -> BatchChange | None:
+    """Return what to change in the secret of a batch, None for nothing.
+
+    Secrets without a specification are left alone: administrators keep them.
+    """
+    text = secret.data.get(SPECIFICATION_KEY)
+    if text is None or not secret.registers or secret.name in (CA_SECRET, HOST_SECRET):
+        return None
+    try:
+        specification = parse_specification(text)
+        _require_name(secret.name)
+    except SpecificationError as error:
+        return _changed(secret, secret.data, f"{REGISTRATION_BATCH_INVALID}: {error}")
+    certificate = _certificate(secret)
+    end = certificate.not_valid_after_utc if certificate else None
+    state = specification.state_at(now, end)
+    if state is State.ACTIVE:
+        return _plan_active(secret, specification, certificate, authority)
+    ended = specification.ended_at(now, end)
+    if ended is not None and ended + timedelta(days=REMOVAL_DAYS) <= now:
+        return BatchChange(None)
+    removed = {PRIVATE_KEY_KEY} if state is State.REVOKED else set()
+    data = {key: value for key, value in secret.data.items() if key not in removed}
+    problem = "" if certificate or state is State.REVOKED else _past()
+    return _changed(secret, data, problem)
+
+
+def _require_name(name: str) -> None:
+    if not is_batch_name(name):
+        raise SpecificationError(
+            "metadata.name",
+            f"is not one DNS label of at most {MAX_BATCH_NAME} characters; delete the Secret and "
+            "create it with another name",
+        )
+
+
+def _past() -> str:
+    return f"{REGISTRATION_BATCH_INVALID}: expires is in the past"
+
+
+def _plan_active(
+    secret: StoredSecret,
+    specification: Specification,
+    certificate: x509.Certificate | None,
+    authority: Authority,
+) -> BatchChange | None:
+    bundle = {AUTHORITY_KEY: authority.certificate_pem}
+    if certificate and _fits(certificate, specification, authority) and _has_key(secret):
+        return _changed(secret, {**secret.data, **bundle})
+    issued = authority.issue_registration(specification.namespaces, until=specification.expires)
+    data = {
+        **secret.data,
+        **bundle,
+        CERTIFICATE_KEY: issued.certificate,
+        PRIVATE_KEY_KEY: issued.key,
+    }
+    if former := fingerprints_of(secret):
+        data[FORMER_KEY] = write_former(former).encode()
+    return BatchChange(data)
+
+
+def _fits(
+    certificate: x509.Certificate, specification: Specification, authority: Authority
+) -> bool:
+    """Tell whether a certificate says what the specification does, and the CA still issues."""
+    end = certificate.not_valid_after_utc
+    wanted = specification.expires
+    right_end = wanted is None or end == min(wanted.replace(microsecond=0), authority.not_after)
+    namespaces = set(certificate_namespaces(certificate)) == set(specification.namespaces)
+    return right_end and namespaces and authority.has_issued(certificate)
+
+
+def _has_key(secret: StoredSecret) -> bool:
+    return bool(secret.data.get(PRIVATE_KEY_KEY))
+
+
+def _certificate(secret: StoredSecret) -> x509.Certificate | None:
+    try:
+        return load_certificate(secret.data.get(CERTIFICATE_KEY, b""))
+    except IdentityError:
+        return None
+
+
+def _changed(
+    secret: StoredSecret, data: Mapping[str, bytes], problem: str = ""
+) -> BatchChange | None:
+    if dict(data) == dict(secret.data) and problem == secret.problem:
+        return None
+    return BatchChange(data, problem)
