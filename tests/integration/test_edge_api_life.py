@@ -15,6 +15,7 @@ from edge_site import Device, Fleet, Reply, Site, edge_site, fleet_of
 from operator_site import ENGINES
 
 from flotta.fleet.former_labels import CHANGED_ANNOTATION, FORMER_ANNOTATION, SETTLED
+from flotta.fleet.self_asserted import ASSERTED_ANNOTATION
 from flotta.resources.client import Conflict
 from flotta.resources.kinds import (
     EDGE_DEVICE,
@@ -113,6 +114,37 @@ def kept(reply: Reply) -> tuple[list[str], list[str]]:
     content = reply.json()["content"]
     names = [workload["name"] for workload in content.get("workloads") or ()]
     return names, content.get("unresolved_workloads") or []
+
+
+async def test_a_label_that_somebody_gave_wins_over_the_report_of_a_device(fleet: Fleet) -> None:
+    device = await fleet.joined(**{"device.hostname": "till-1", "test": "given"})
+    victim = {"hostname": "till-2", "system_vendor": {"serial_number": "SN-2"}}
+
+    async def labels() -> dict[str, str]:
+        found = (await fleet.get(device))["metadata"]["labels"]
+        return {key: text for key, text in found.items() if key.startswith("device.")}
+
+    assert (await device.register(**victim)).status == 200
+    assert await labels() == {"device.hostname": "till-1", "device.system-serial": "sn-2"}
+    given = {"metadata": {"labels": {"device.system-serial": "sn-1"}}}
+    await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", given)
+    victim["cpu"] = {"architecture": "arm64"}
+
+    async def repeated() -> bool:
+        assert (await device.beat(hardware=victim)).status == 200
+        return (await labels()).get("device.cpu-architecture") == "arm64"
+
+    await eventually(repeated)
+    assert (await device.register(**victim)).status == 200
+    expected = {
+        "device.hostname": "till-1",
+        "device.system-serial": "sn-1",
+        "device.cpu-architecture": "arm64",
+    }
+    assert await labels() == expected
+    asserted = (await fleet.get(device))["metadata"]["annotations"][ASSERTED_ANNOTATION]
+    assert asserted == "device.cpu-architecture=arm64"
+    await device.close()
 
 
 async def test_a_device_keeps_a_workload_while_it_reports_another_name(fleet: Fleet) -> None:

@@ -20,6 +20,7 @@ from flotta.edge_api.refusals import Refusal
 from flotta.fleet.former_labels import CHANGED_ANNOTATION, FORMER_ANNOTATION, SETTLED
 from flotta.fleet.problems import with_problems
 from flotta.fleet.rendering import Problem
+from flotta.fleet.self_asserted import ASSERTED_ANNOTATION
 from flotta.fleet.tombstones import Tombstone, Wipe, make_tombstone
 from flotta.identity.peers import Peer
 from flotta.protocol.envelope import decode
@@ -106,6 +107,7 @@ def renamed(age: timedelta) -> Object:
     changed["metadata"]["annotations"] = {
         CHANGED_ANNOTATION: format_time(datetime.now(UTC) - age),
         FORMER_ANNOTATION: '[{"device.hostname":"press-7"}]',
+        ASSERTED_ANNOTATION: "device.hostname=press-8",
     }
     return changed
 
@@ -138,7 +140,9 @@ async def test_a_device_that_was_off_after_it_reported_another_name_keeps_its_wo
     assert await configured_with() == ([], ["web"])
     await report(backend, "press-8")
     assert await configured_with() == ([], [])
-    assert lasting.device()["metadata"]["annotations"] == {}
+    assert lasting.device()["metadata"]["annotations"] == {
+        ASSERTED_ANNOTATION: "device.hostname=press-8"
+    }
 
 
 async def test_the_hour_after_a_change_begins_again_with_the_return_of_a_device(

@@ -55,6 +55,9 @@ def test_approved_request_creates_the_device_in_its_set_with_its_labels() -> Non
         "edgedeviceSignedRequest": "true",
         "flotta/member-of": "north",
     }
+    assert step.obj["metadata"]["annotations"] == {
+        "management.project-flotta.io/self-asserted-labels": ""
+    }
     assert step.obj["metadata"]["finalizers"] == ["device-finalizer"]
     assert step.obj["spec"] == {"requestTime": "2026-05-01T12:00:00Z"}
 

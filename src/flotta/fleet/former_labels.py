@@ -16,13 +16,13 @@ from datetime import datetime, timedelta
 import msgspec
 
 from flotta.fleet.selection import matches
+from flotta.fleet.self_asserted import PREFIX, given_labels
 from flotta.resources.kinds import GROUP
 from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.objects.workloads import EdgeWorkload
 from flotta.resources.views import annotations_of, labels_of, name_of
 from flotta.rfc3339 import format_time, parse_time
 
-PREFIX = "device."  # of the labels that the Edge API makes from reports
 SETTLED = timedelta(hours=1)  # from a change to the first report that can show that it stays
 MOST = 8  # former sets of labels that are remembered: the first, and the newest
 CHANGED_ANNOTATION = f"{GROUP}/device-labels-changed"  # RFC 3339
@@ -53,12 +53,12 @@ def settle(device: EdgeDevice, reported: Labels, now: datetime) -> dict[str, str
     end = settles_at(device)
     if end is None or now < end:
         return {}
-    present = _own_part(labels_of(device))
+    present, given = _own_part(labels_of(device)), given_labels(device)
     changed = {
         key
         for former in _read_former(device)
         for key in former.keys() | present.keys()
-        if former.get(key) != present.get(key)
+        if former.get(key) != present.get(key) and key not in given
     }
     if any(reported.get(key) != present.get(key) for key in changed):
         return {}
@@ -113,7 +113,8 @@ def _remember(known: list[Labels], before: Labels) -> list[Labels]:
 
 def _as_before(device: EdgeDevice, former: Labels) -> EdgeDevice:
     labels = {k: v for k, v in labels_of(device).items() if not k.startswith(PREFIX)}
-    return {**device, "metadata": {**device["metadata"], "labels": labels | former}}
+    labels |= former | given_labels(device)
+    return {**device, "metadata": {**device["metadata"], "labels": labels}}
 
 
 def _read_former(device: EdgeDevice) -> list[Labels]:

@@ -6,13 +6,14 @@ import logging
 from datetime import UTC, datetime
 
 from flotta.fleet.former_labels import begin_again, record_change, settle
-from flotta.fleet.hardware import hardware_labels, reported_labels
+from flotta.fleet.hardware import reported_labels
+from flotta.fleet.self_asserted import change_labels
 from flotta.protocol.hardware import HardwareInfo
 from flotta.resources.changes import MetadataChange, as_read, change_metadata
 from flotta.resources.client import Client, Invalid, retry_on_conflict
 from flotta.resources.kinds import EDGE_DEVICE
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
-from flotta.resources.views import labels_of, name_of, namespace_of, status_of
+from flotta.resources.views import name_of, namespace_of, status_of
 
 log = logging.getLogger(__name__)
 
@@ -33,19 +34,23 @@ class HardwareLabels:
             )
 
     async def write(
-        self, device: EdgeDevice, status: EdgeDeviceStatus, report: HardwareInfo
+        self,
+        device: EdgeDevice,
+        old: EdgeDeviceStatus,
+        new: EdgeDeviceStatus,
+        report: HardwareInfo,
     ) -> None:
-        """Write what a report changes, given a known EdgeDevice and its status with the report.
+        """Write what a report changes, given a known EdgeDevice, its status before and with it.
 
         Raises ApiError.
         """
-        if not plan_labels(device, status, report, datetime.now(UTC)):
+        if not plan_labels(device, old, new, report, datetime.now(UTC)):
             return
 
         async def write_newest() -> None:
             # As it is now: another replica may have changed labels that former ones depend on.
             newest = await self._client.get(EDGE_DEVICE, name_of(device), namespace_of(device))
-            change = plan_labels(newest, status_of(newest), report, datetime.now(UTC))
+            change = plan_labels(newest, old, status_of(newest), report, datetime.now(UTC))
             if change:
                 await self._client.merge_patch(
                     EDGE_DEVICE,
@@ -61,15 +66,17 @@ class HardwareLabels:
 
 
 def plan_labels(
-    device: EdgeDevice, status: EdgeDeviceStatus, report: HardwareInfo, now: datetime
+    device: EdgeDevice,
+    old: EdgeDeviceStatus,
+    new: EdgeDeviceStatus,
+    report: HardwareInfo,
+    now: datetime,
 ) -> MetadataChange | None:
-    """Return the change of labels, or of what is remembered of former ones; None for nothing."""
-    present = labels_of(device)
-    wanted = hardware_labels(status.get("hardware"))
-    missing: dict[str, str | None] = {
-        name: text for name, text in wanted.items() if present.get(name) != text
-    }
-    if missing:
-        return {"labels": missing, "annotations": record_change(device, missing, now)}
-    settled = settle(device, reported_labels(report), now)
-    return {"annotations": settled} if settled else None
+    """Return the change of labels, or of what is remembered of them; None for nothing."""
+    change = change_labels(device, old.get("hardware"), new.get("hardware"))
+    annotations: dict[str, str | None] = {**change.annotations}
+    if change.labels:
+        annotations |= record_change(device, change.labels, now)
+        return {"labels": {**change.labels}, "annotations": annotations}
+    annotations |= settle(device, reported_labels(report), now)
+    return {"annotations": annotations} if annotations else None

@@ -85,7 +85,7 @@ class HeartbeatRecorder:
         if is_withheld(device):
             await self._withholding.review(device, beat)
         if beat.hardware is not None:
-            await self._labels.write(device, new, beat.hardware)
+            await self._labels.write(device, old, new, beat.hardware)
         return new
 
 

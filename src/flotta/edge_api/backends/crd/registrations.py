@@ -26,6 +26,7 @@ from flotta.fleet.joining import (
     has_joined,
     is_approved,
 )
+from flotta.fleet.self_asserted import change_labels
 from flotta.identity.peers import Peer
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import RegistrationInfo
@@ -118,19 +119,20 @@ class Registrations:
     async def _record(
         self, device: EdgeDevice, info: RegistrationInfo, fingerprint: str
     ) -> RecordedRegistration:
-        present, annotations = labels_of(device), annotations_of(device)
+        annotations, before = annotations_of(device), status_of(device).get("hardware")
+        labels: dict[str, str | None] = {}
+        if UNREGISTERED_LABEL in labels_of(device):
+            labels[UNREGISTERED_LABEL] = None
         if info.hardware is not None:
             device = await self._record_hardware(device, info.hardware)
-        wanted: dict[str, str | None] = {
-            **hardware.hardware_labels(status_of(device).get("hardware")),
-            UNREGISTERED_LABEL: None,
-        }
-        labels = {key: text for key, text in wanted.items() if present.get(key) != text}
-        former = record_change(device, labels, datetime.now(UTC))
+        reported = change_labels(device, before, status_of(device).get("hardware"))
+        labels |= reported.labels
+        former = record_change(device, reported.labels, datetime.now(UTC))
         returns = presence.ready_status(status_of(device)) == "Unknown"
         if not former and info.hardware is not None and not returns:
-            reported = hardware.reported_labels(info.hardware)
-            former = settle(device, reported, datetime.now(UTC))
+            alone = hardware.reported_labels(info.hardware)
+            former = settle(device, alone, datetime.now(UTC))
+        former |= reported.annotations
         recorded = RecordedRegistration(namespace_of(device), uid_of(device))
         if not labels and not former and annotations.get(KEY_ANNOTATION) == fingerprint:
             return recorded

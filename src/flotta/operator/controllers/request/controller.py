@@ -15,6 +15,7 @@ from datetime import datetime
 
 from flotta.fleet.joining import REQUEST_NAMESPACE, UNREGISTERED_LABEL, is_approved, is_declined
 from flotta.fleet.registration_batches import APPROVAL_WITHHELD_ANNOTATION
+from flotta.fleet.self_asserted import ASSERTED_ANNOTATION
 from flotta.operator.controllers.context import Context, utc_now
 from flotta.operator.controllers.request.decision import (
     decide_by_rule,
@@ -177,6 +178,7 @@ def make_edge_device(request: SignedRequest, now: datetime) -> EdgeDevice:
             "name": name_of(request),
             "namespace": spec["targetNamespace"],
             "labels": labels,
+            "annotations": {ASSERTED_ANNOTATION: ""},  # the device has said nothing yet
             "finalizers": [DEVICE_FINALIZER],
         },
         "spec": {"requestTime": format_time(now)},

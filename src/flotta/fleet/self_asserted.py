@@ -1,0 +1,75 @@
+"""Which `device.…` labels a device asserts about itself, and which somebody gave it.
+
+A device chooses what it reports, so a report never changes a label that a batch or an administrator
+gave: such a label is one whose value is not that which the Edge API wrote for the device, as the
+annotation lists it (docs/reference/control-plane.md#hardware-labels).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flotta.fleet.hardware import hardware_labels
+from flotta.resources.kinds import GROUP
+from flotta.resources.objects.devices import EdgeDevice, Hardware
+from flotta.resources.views import annotations_of, labels_of
+
+PREFIX = "device."  # of the labels that the Edge API makes from reports
+# Of an EdgeDevice: KEY=VALUE of each label that the device asserted, sorted, separated by commas.
+ASSERTED_ANNOTATION = f"{GROUP}/self-asserted-labels"
+
+
+@dataclass(frozen=True)
+class LabelChange:
+    """What a report changes; empty where it changes nothing."""
+
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+
+def change_labels(
+    device: EdgeDevice, known: Hardware | None, reported: Hardware | None
+) -> LabelChange:
+    """Return the labels and the annotation to write after a report.
+
+    `reported` is `status.hardware` with the report and `known` the one before it. A device of an
+    earlier release has no annotation: what follows from `known` was asserted.
+    """
+    present, asserted = labels_of(device), _read(device)
+    if asserted is None:
+        asserted = hardware_labels(known)
+    wanted = {
+        key: text
+        for key, text in hardware_labels(reported).items()
+        if key not in present or present[key] == asserted.get(key)
+    }
+    kept = {key: text for key, text in asserted.items() if present.get(key) == text}
+    text = ",".join(f"{key}={value}" for key, value in sorted((kept | wanted).items()))
+    changes = text != annotations_of(device).get(ASSERTED_ANNOTATION, "")
+    return LabelChange(
+        {key: value for key, value in wanted.items() if present.get(key) != value},
+        {ASSERTED_ANNOTATION: text} if changes else {},
+    )
+
+
+def given_labels(device: EdgeDevice) -> dict[str, str]:
+    """Return the `device.…` labels that a batch or an administrator gave the device.
+
+    Nobody knows of any for a device of an earlier release that has not reported since.
+    """
+    asserted = _read(device)
+    if asserted is None:
+        return {}
+    return {
+        key: text
+        for key, text in labels_of(device).items()
+        if key.startswith(PREFIX) and asserted.get(key) != text
+    }
+
+
+def _read(device: EdgeDevice) -> dict[str, str] | None:
+    text = annotations_of(device).get(ASSERTED_ANNOTATION)
+    if text is None:
+        return None
+    entries = (entry.partition("=") for entry in text.split(",") if entry)
+    return {key: value for key, _, value in entries}
