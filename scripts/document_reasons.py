@@ -49,7 +49,7 @@ SECTIONS: dict[str, Sequence[Reason]] = {
     "EdgeWorkload": conditions.WORKLOADS,
     "EdgeDeviceSignedRequest": conditions.REQUESTS,
     "ObjectBucketClaim": conditions.BUCKET_CLAIMS,
-    "Events": [*events.EVENTS, *device_programs.REPORTED],
+    "Events": [*events.EVENTS, *device_programs.REPORTED, *authority.REPORTED],
     "Refusals of the Edge API": refusals.REFUSALS,
     "Connection to the Edge API and to the worker": device_programs.CONNECTION,
     "Identity and time": device_programs.IDENTITY,

@@ -26,6 +26,9 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
         "test_what_is_not_http_gets_json_and_no_traceback": ("MalformedRequest",),
     },
     "integration/test_ca_rollover.py": {
+        "test_what_expires_soon_is_said_once_a_day_in_log_event_and_metric": (
+            "CertificateExpires",
+        ),
         "test_one_rollover_at_a_time_and_none_of_a_foreign_ca": ("CARolloverRefused",),
         "test_the_former_ca_stays_while_devices_need_it_unless_it_is_forced": ("FormerCAInUse",),
     },

@@ -103,6 +103,7 @@ class MemoryAuthority:
         self.answers: list[RolloverAnswer] = []
         self.published: Mapping[str, str] = {}
         self.devices_of_others: list[str] = []
+        self.warnings: list[tuple[str, str, str]] = []  # secret, code, sentence
         self._callbacks: list[Callable[[], None]] = []
 
     def ask(self, request: RolloverRequest) -> None:
@@ -123,6 +124,9 @@ class MemoryAuthority:
 
     async def publish(self, certificates: Mapping[str, str]) -> None:
         self.published = certificates
+
+    async def warn(self, secret: str, code: str, sentence: str) -> None:
+        self.warnings.append((secret, code, sentence))
 
     def subscribe(self, changed: Callable[[], None]) -> None:
         self._callbacks.append(changed)

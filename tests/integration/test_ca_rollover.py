@@ -17,6 +17,8 @@ from flotta.edge_api.backends.backend import BackendError, StoredSecret
 from flotta.edge_api.backends.crd.authority import CrdAuthorityStore
 from flotta.edge_api.backends.crd.secrets import Secrets
 from flotta.edge_api.certificates import Certificates, Material
+from flotta.edge_api.expiry_watch import ExpiryWatch
+from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.rollover import Rollover
 from flotta.edge_api.settings import Settings
@@ -29,7 +31,7 @@ from flotta.identity.ssl_contexts import client_context
 from flotta.own_names import CA_SECRET, HOST_SECRET, ROLLOVER_CONFIG_MAP
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client
-from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EVENT, SECRET
 
 SETTINGS = Settings(server_names=("127.0.0.1",))
 
@@ -272,3 +274,34 @@ async def test_the_ca_that_leaves_issues_a_server_certificate_once_more(
     served = load_certificate(rolled.server.certificate)
     assert served.not_valid_before_utc > month_ago + timedelta(days=29)
     assert issued_by(served, [old.authority.certificate])
+
+
+async def test_what_expires_soon_is_said_once_a_day_in_log_event_and_metric(
+    client: Client, admin: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    replica, metrics, now = Replica(client), EdgeApiMetrics(), [datetime.now(UTC)]
+    material = await replica.follow()
+    watch = ExpiryWatch(replica.secrets, replica.store, metrics, lambda: now[0])
+    await watch.check(material)
+    assert "CertificateExpires" not in caplog.text
+
+    now[0] += timedelta(days=310)  # nobody renewed it
+    for _ in range(3):
+        await watch.check(material)
+    said = [line for line in caplog.messages if "CertificateExpires" in line]
+    assert len(said) == 1
+    assert said[0].startswith("The server certificate in Secret flotta-host-certificate expires")
+    (event,) = [
+        event
+        for event in await admin.list(EVENT, "flotta")
+        if event["involvedObject"]["name"] == HOST_SECRET
+    ]
+    assert (event["reason"], event["type"]) == ("CertificateExpires", "Warning")
+    labels = {"kind": "server", "name": HOST_SECRET}
+    name = "flotta_api_certificate_expiry_timestamp_seconds"
+    end = load_certificate(material.server.certificate).not_valid_after_utc
+    assert metrics.registry.get_sample_value(name, labels) == end.timestamp()
+
+    now[0] += timedelta(days=1)
+    await watch.check(material)
+    assert sum("CertificateExpires" in line for line in caplog.messages) == 2

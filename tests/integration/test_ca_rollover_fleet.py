@@ -55,6 +55,7 @@ class Till:
     @classmethod
     async def joined(cls, fleet: Fleet, folder: Path) -> Till:
         device = await fleet.joined()
+        assert (await device.beat()).status == 200
         folder.mkdir()
         files = DeviceFiles(folder, device.device_id)
         server, ca = f"localhost:{fleet.site.port}", fleet.authority.certificate_pem
@@ -97,6 +98,16 @@ async def run_command(fleet: Fleet, action: str, *, force: bool = False) -> str:
         context=None,
         action=action,
         force=force,
+    )
+    result = await asyncio.to_thread(certificates.run, options)
+    assert isinstance(result, str)
+    return result
+
+
+async def show(fleet: Fleet) -> str:
+    """Return what the command prints; a str means an exit code of 0."""
+    options = argparse.Namespace(
+        kubeconfig=str(fleet.site.kubeconfig), context=None, action=None, output="table"
     )
     result = await asyncio.to_thread(certificates.run, options)
     assert isinstance(result, str)
@@ -164,6 +175,11 @@ async def test_ten_devices_of_which_three_are_off_come_through_a_rollover_withou
         for till, worker in zip(at_work, workers, strict=True):
             await renew_by_heartbeats(fleet, till, worker, former)
 
+        shown = await show(fleet)
+        assert "former CA" in shown
+        (named,) = [line for line in shown.splitlines() if "Of the former CA" in line]
+        assert all(till.device.device_id in named for till in off)
+
         with pytest.raises(ValueError, match=r"^3 devices .*\[FormerCAInUse\]$") as refused:
             await run_command(fleet, "finish-ca")
         assert all(till.device.device_id in str(refused.value) for till in off)
@@ -178,6 +194,7 @@ async def test_ten_devices_of_which_three_are_off_come_through_a_rollover_withou
         assert "no longer" in await run_command(fleet, "finish-ca")
         for worker in workers:
             await beat(worker)
+    assert "former CA" not in await show(fleet)
     assert {till.authority for till in tills}.isdisjoint({former})
     async with off[0].on() as worker:  # a new handshake, after the former CA has gone
         await beat(worker)

@@ -7,15 +7,17 @@ to the name of a Counter, so the counters are collected here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from flotta.identity.expiry import Expiry
 from flotta.serving.limits import CAPS, Cap
 
 CAPPED = "flotta_api_connections_capped_total"
+EXPIRY = "flotta_api_certificate_expiry_timestamp_seconds"
 PREFIX = "flotta_api_edge_devices_"
 PLAIN = {
     "successful_registration": "Registrations that gave a device its certificate.",
@@ -32,6 +34,7 @@ class EdgeApiMetrics(Collector):
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._expiries: tuple[Expiry, ...] = ()
         self._plain = dict.fromkeys(PLAIN, 0)
         self._capped: dict[Cap, int] = dict.fromkeys(CAPS, 0)
         self._heartbeats: dict[tuple[str, str], int] = {}
@@ -75,6 +78,10 @@ class EdgeApiMetrics(Collector):
         """Drop the series of a deleted device."""
         self._heartbeats.pop((namespace, device_id), None)
 
+    def set_expiries(self, expiries: Iterable[Expiry]) -> None:
+        """Replace what is known of when certificates expire."""
+        self._expiries = tuple(expiries)
+
     def collect(self) -> Iterator[Metric]:
         """Yield the counters under their exact names (called by prometheus_client at a scrape)."""
         for name, value in self._plain.items():
@@ -94,6 +101,11 @@ class EdgeApiMetrics(Collector):
         for (namespace, device_id), value in self._heartbeats.items():
             metric.add_sample(name, {"deviceNamespace": namespace, "deviceID": device_id}, value)
         yield metric
+        expiry = Metric(EXPIRY, "When a certificate expires, in seconds since 1970.", "gauge")
+        for item in self._expiries:
+            labels = {"kind": item.kind, "name": item.name}
+            expiry.add_sample(EXPIRY, labels, item.not_after.timestamp())
+        yield expiry
 
 
 def _labelled(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:

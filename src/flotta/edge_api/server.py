@@ -15,6 +15,7 @@ from flotta.edge_api.admission import admission_middleware
 from flotta.edge_api.backends.backend import Backend, BackendError
 from flotta.edge_api.backends.factory import make_backend
 from flotta.edge_api.certificates import OWN_SECRETS, Certificates, Material
+from flotta.edge_api.expiry_watch import ExpiryWatch
 from flotta.edge_api.handlers import Handlers
 from flotta.edge_api.messages import MAX_BODY
 from flotta.edge_api.metrics import EdgeApiMetrics
@@ -50,6 +51,7 @@ class EdgeApiServer:
         self._backend = backend
         self._certificates = Certificates(backend.secrets, settings)
         self._rollover = Rollover(backend.secrets, backend.authority, settings)
+        self._expiry = ExpiryWatch(backend.secrets, backend.authority, metrics)
         self._limits = RateLimits(settings.enrolments_per_second)
         self._handlers = Handlers(
             self._backend,
@@ -197,6 +199,7 @@ class EdgeApiServer:
             backoff.reset()
             self._use_material(material)
             await self._publish(material)
+            await self._expiry.check(material)
 
     async def _publish(self, material: Material) -> None:
         try:

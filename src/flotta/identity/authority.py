@@ -75,7 +75,7 @@ class Authority:
     @cached_property
     def identifier(self) -> str:
         """The key identifier, in hex, that the certificates it issues name as their authority."""
-        return (self._key_identifier().key_identifier or b"").hex()
+        return key_identifier(self._certificate)
 
     @property
     def key_pem(self) -> bytes:
@@ -251,12 +251,17 @@ class Authority:
         return certificate.public_bytes(serialization.Encoding.PEM)
 
     def _key_identifier(self) -> x509.AuthorityKeyIdentifier:
-        extensions = self._certificate.extensions
-        try:
-            own = extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-        except x509.ExtensionNotFound:
-            return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own.value)
+        digest = bytes.fromhex(key_identifier(self._certificate))
+        return x509.AuthorityKeyIdentifier(digest, None, None)
+
+
+def key_identifier(authority: x509.Certificate) -> str:
+    """Return, in hex, how certificates name the CA that issued them (RFC 5280, 4.2.1.1)."""
+    try:
+        own = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        own = x509.SubjectKeyIdentifier.from_public_key(authority.public_key())
+    return own.digest.hex()
 
 
 def _add_authority_extensions(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
 from flotta.edge_api.metrics import EdgeApiMetrics
+from flotta.identity.expiry import Expiry
 from flotta.installation.names import METRICS_PORT, METRICS_SERVICE, PROBE_PORT
 from flotta.operator.runtime.monitoring import OperatorMetrics
 from flotta.operator.service import Operator
@@ -26,6 +28,7 @@ def edge_api_metrics() -> set[str]:
     metrics.count_heartbeat("default", "camera-1")  # a series with labels begins with its first
     metrics.count_refusal(429, "TooManyRequests")
     metrics.count_dropped_events("rate", 1)
+    metrics.set_expiries([Expiry("CA", "flotta-ca", datetime.now(UTC), datetime.now(UTC))])
     metrics.latency.labels("data").observe(0.1)
     return names_of(metrics.registry.collect())
 

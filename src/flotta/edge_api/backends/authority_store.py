@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from flotta.identity.rollover import RolloverAnswer, RolloverRequest
+from flotta.protocol.reasons.reason import Code
 
 
 class AuthorityStore(Protocol):
@@ -26,6 +27,9 @@ class AuthorityStore(Protocol):
 
     async def publish(self, certificates: Mapping[str, str]) -> None:
         """Write PEM texts by file name where who may not read keys finds them."""
+
+    async def warn(self, secret: str, code: Code, sentence: str) -> None:
+        """Tell administrators, where they look for what happened to it, about a secret."""
 
     def subscribe(self, changed: Callable[[], None]) -> None:
         """Call `changed` in the loop when a request may have come, while the backend runs."""

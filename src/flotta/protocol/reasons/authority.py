@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from flotta.protocol.reasons.reason import Log, Rows
+from flotta.protocol.reasons.reason import Event, Log, Rows
 
 EDGE_API = Log("flotta-edge-api")
 
 LOGGED = Rows()
+REPORTED = Rows()
 CA_ROLLOVER_REFUSED = LOGGED.add(
     "CARolloverRefused",
     EDGE_API,
@@ -22,4 +23,11 @@ FORMER_CA_IN_USE = LOGGED.add(
     "(../how-to/roll-the-ca.md#take-the-former-ca-out).",
 )
 
-SECTIONS = (LOGGED,)
+EXPIRY = (
+    "A certificate of the control plane expires soon, or has expired, and was not renewed.",
+    "`flotta certificates` shows what expires, and what to do.",
+)
+CERTIFICATE_EXPIRES = LOGGED.add("CertificateExpires", EDGE_API, *EXPIRY)
+REPORTED.add("CertificateExpires", Event("Secret", "Warning", "Edge API"), *EXPIRY)
+
+SECTIONS = (LOGGED, REPORTED)

@@ -9,11 +9,12 @@ from flotta.edge_api.backends.crd.errors import translate_api_errors
 from flotta.fleet.joining import was_heard
 from flotta.fleet.rollover import answer_data, read_request
 from flotta.identity.rollover import RolloverAnswer, RolloverRequest
-from flotta.own_names import CERTIFICATES_CONFIG_MAP, ROLLOVER_CONFIG_MAP
+from flotta.own_names import CERTIFICATES_CONFIG_MAP, EDGE_API, ROLLOVER_CONFIG_MAP
+from flotta.protocol.reasons.reason import Code
 from flotta.resources.cache import Cache
 from flotta.resources.changes import as_read
 from flotta.resources.client import AlreadyExists, Client, Conflict, NotFound
-from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET
 from flotta.resources.objects.core import ConfigMap
 from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.views import name_of, namespace_of, status_of
@@ -69,6 +70,20 @@ class CrdAuthorityStore:
         }
         with suppress(AlreadyExists):  # another replica publishes the same
             await self._client.create(CONFIG_MAP, new)
+
+    @translate_api_errors
+    async def warn(self, secret: str, code: Code, sentence: str) -> None:
+        """Write an Event about a Secret."""
+        found = await self._client.get_or_none(SECRET, secret, self._namespace)
+        if found is not None:
+            await self._client.record_event(
+                found,
+                kind=SECRET,
+                type_="Warning",
+                reason=code,
+                message=sentence,
+                component=EDGE_API,
+            )
 
     def subscribe(self, changed: Callable[[], None]) -> None:
         """Call `changed` when the watch reports the ConfigMap of requests."""

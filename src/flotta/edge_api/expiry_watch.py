@@ -1,0 +1,99 @@
+"""Tells in time that certificates of the control plane expire: metrics, log and Events.
+
+What is renewed in time never warns; the times are those of `identity.expiry`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+
+from flotta.edge_api.backends.authority_store import AuthorityStore
+from flotta.edge_api.backends.backend import BackendError, SecretStore, StoredSecret
+from flotta.edge_api.certificates import Material
+from flotta.edge_api.metrics import EdgeApiMetrics
+from flotta.identity.errors import IdentityError
+from flotta.identity.expiry import NO_WARNING, Expiry, advise
+from flotta.identity.issuers import load_bundle
+from flotta.identity.lifetime import load_certificate
+from flotta.own_names import CA_SECRET, HOST_SECRET
+from flotta.protocol.reasons.authority import CERTIFICATE_EXPIRES
+from flotta.rfc3339 import format_time
+
+REPEAT = timedelta(days=1)  # between two warnings about one certificate
+log = logging.getLogger(__name__)
+
+
+class ExpiryWatch:
+    """Looks at CA, server certificate and registration batches; `check` is called now and then."""
+
+    def __init__(
+        self,
+        secrets: SecretStore,
+        store: AuthorityStore,
+        metrics: EdgeApiMetrics,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._secrets = secrets
+        self._store = store
+        self._metrics = metrics
+        self._now = now
+        self._warned: dict[Expiry, datetime] = {}
+
+    async def check(self, material: Material) -> None:
+        """Publish when everything expires, and warn of what expires soon.
+
+        What the store does not tell or take now is left to the next time.
+        """
+        expiries: list[Expiry] = []
+        try:
+            batches = list_batches(await self._secrets.list_registration_secrets())
+            expiries = [*list_own(material), *batches]
+            self._metrics.set_expiries(expiries)
+            for expiry in expiries:
+                await self._warn(expiry)
+        except BackendError as error:
+            log.warning("What expires cannot be checked or reported: %s", error)
+        self._warned = {expiry: at for expiry, at in self._warned.items() if expiry in expiries}
+
+    async def _warn(self, expiry: Expiry) -> None:
+        now = self._now()
+        warned = self._warned.get(expiry)
+        if not expiry.is_urgent(now) or (warned is not None and now - warned < REPEAT):
+            return
+        self._warned[expiry] = now
+        verb = "expired" if expiry.state_at(now) == "expired" else "expires"
+        sentence = (
+            f"The {expiry.kind} certificate in Secret {expiry.name} {verb} at "
+            f"{format_time(expiry.not_after)}. {advise(expiry.kind)}."
+        )
+        log.warning("%s [%s]", sentence, CERTIFICATE_EXPIRES)
+        await self._store.warn(expiry.name, CERTIFICATE_EXPIRES, sentence)
+
+
+def list_own(material: Material) -> list[Expiry]:
+    """Return the expiries of the CA that issues, and of the server certificate."""
+    return [
+        Expiry.of("CA", CA_SECRET, material.authority.certificate),
+        Expiry.of("server", HOST_SECRET, load_certificate(material.server.certificate)),
+    ]
+
+
+def list_batches(secrets: Iterable[StoredSecret]) -> list[Expiry]:
+    """Return the expiries of registration batches that are meant to last, and not revoked.
+
+    A fleet may have one short batch for each device: those are no series of a metric.
+    """
+    found: list[Expiry] = []
+    for secret in secrets:
+        if not secret.data.get("client.key"):
+            continue
+        try:
+            certificate = load_bundle(secret.data.get("client.crt", b""))[0]
+        except IdentityError:
+            continue
+        expiry = Expiry.of("registration", secret.name, certificate)
+        if expiry.warning_time > NO_WARNING:
+            found.append(expiry)
+    return found

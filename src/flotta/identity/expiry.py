@@ -1,0 +1,87 @@
+"""When certificates expire, and how long before that somebody should know.
+
+The times are in docs/how-to/roll-the-ca.md#what-expires-when. What is renewed in time never warns:
+everything but CAs is renewed when a third of its validity is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from cryptography import x509
+
+Kind = Literal["CA", "former CA", "server", "registration", "device", "engine"]
+State = Literal["valid", "expires soon", "expired"]
+
+LEAF_PART = 6  # a sixth of its validity is left, twice as late as it should have been renewed
+LONGEST_WARNING = timedelta(days=61)  # of a leaf: engine certificates are valid since 1970
+AUTHORITY_PART, AUTHORITY_WARNING = 3, timedelta(days=365)
+# A batch ends because somebody wanted it: only one that was meant to last is worth a word.
+LASTING_BATCH, BATCH_WARNING = timedelta(days=60), timedelta(days=14)
+NO_WARNING = timedelta(0)
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """A certificate, and the name by which people find it."""
+
+    kind: Kind
+    name: str
+    not_before: datetime
+    not_after: datetime
+
+    @classmethod
+    def of(cls, kind: Kind, name: str, certificate: x509.Certificate) -> Expiry:
+        """Return the expiry of a certificate."""
+        return cls(kind, name, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+
+    @property
+    def warning_time(self) -> timedelta:
+        """How long before it expires somebody should know; zero for never."""
+        validity = self.not_after - self.not_before
+        match self.kind:
+            case "CA":
+                return min(AUTHORITY_WARNING, validity / AUTHORITY_PART)
+            case "former CA":
+                return NO_WARNING
+            case "registration":
+                return BATCH_WARNING if validity >= LASTING_BATCH else NO_WARNING
+        return min(LONGEST_WARNING, validity / LEAF_PART)
+
+    def state_at(self, now: datetime) -> State:
+        """Return its state at a time with zone."""
+        if now > self.not_after:
+            return "expired"
+        return "expires soon" if now > self.not_after - self.warning_time else "valid"
+
+    def is_urgent(self, now: datetime) -> bool:
+        """Tell whether somebody has to do something.
+
+        A registration batch that has expired did what it was meant to; what is left of a former CA
+        is its devices, which are told one by one.
+        """
+        state = self.state_at(now)
+        ends_by_itself = self.kind in ("registration", "former CA")
+        return state == "expires soon" or (state == "expired" and not ends_by_itself)
+
+
+def advise(kind: Kind) -> str:
+    """Return what to do about a certificate of a kind that expires."""
+    match kind:
+        case "CA":
+            return "Roll the CA over: flotta certificates roll-ca"
+        case "former CA":
+            return "End the rollover: flotta certificates finish-ca"
+        case "server":
+            return (
+                "Start an Edge API, which renews it, or replace it in Secret "
+                "flotta-host-certificate if it is of your own PKI"
+            )
+        case "registration":
+            return "Issue a new batch if devices are still to join: flotta registration issue"
+        case "device":
+            return "Bring the device online, or read there: journalctl -u flotta-gateway"
+        case "engine":
+            return "Run the role flotta.edge.operator, which renews it"
