@@ -36,9 +36,14 @@ from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EVENT, SECRET
 SETTINGS = Settings(server_names=("127.0.0.1",))
 
 
-@pytest.fixture(scope="module")
-def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
-    with resource_api(tmp_path_factory.mktemp("rollover"), "embedded") as access:
+ENGINES = ("embedded", pytest.param("kubernetes", marks=pytest.mark.deep))
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def access(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Path]]:
+    with resource_api(tmp_path_factory.mktemp("rollover"), request.param) as access:
         yield access
 
 

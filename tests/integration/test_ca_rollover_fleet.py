@@ -1,6 +1,6 @@
 """A CA that is rolled over under a fleet of ten devices, three of which are off for long.
 
-Gateways in this process, an Edge API and a resource API as processes, real TLS between them.
+Gateways in this process, two Edge APIs and a resource API as processes, real TLS between them.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
@@ -17,7 +18,8 @@ import pytest
 import pytest_asyncio
 from device_certificates import issue_device
 from device_site import DeviceFiles, TestWorker, running, with_timing, worker_of
-from edge_site import Device, Fleet, Site, edge_site, fleet_of
+from edge_site import Device, Fleet, Site, edge_api, fleet_of
+from operator_site import resource_api
 
 from flotta.cli.commands import certificates
 from flotta.gateway import clock
@@ -33,14 +35,21 @@ DEVICES, OFF = 10, 3
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with edge_site(tmp_path_factory.mktemp("edge"), PRESENCE_WRITE_SECONDS="1") as started:
-        yield started
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Site]]:
+    """Return two replicas."""
+    folder = tmp_path_factory.mktemp("edge")
+    (folder / "second").mkdir()
+    with (
+        resource_api(folder, "embedded") as access,
+        edge_api(folder, access, PRESENCE_WRITE_SECONDS="1") as first,
+        edge_api(folder / "second", access, PRESENCE_WRITE_SECONDS="1") as second,
+    ):
+        yield [first, second]
 
 
 @pytest_asyncio.fixture
-async def fleet(site: Site) -> AsyncIterator[Fleet]:
-    async with fleet_of(site) as opened:
+async def fleet(sites: list[Site]) -> AsyncIterator[Fleet]:
+    async with fleet_of(sites[0]) as opened:
         yield opened
 
 
@@ -53,12 +62,12 @@ class Till:
     settings: Settings
 
     @classmethod
-    async def joined(cls, fleet: Fleet, folder: Path) -> Till:
+    async def joined(cls, fleet: Fleet, site: Site, folder: Path) -> Till:
         device = await fleet.joined()
         assert (await device.beat()).status == 200
         folder.mkdir()
         files = DeviceFiles(folder, device.device_id)
-        server, ca = f"localhost:{fleet.site.port}", fleet.authority.certificate_pem
+        server, ca = f"localhost:{site.port}", fleet.authority.certificate_pem
         settings = files.configure(server, ca, fleet.registration)
         for name in ("cert.pem", "key.pem"):
             (files.pki / name).unlink()  # nothing but its own key lies on a device that has joined
@@ -159,12 +168,17 @@ def exchanges(monkeypatch: pytest.MonkeyPatch) -> list[Exchange]:
 
 async def test_ten_devices_of_which_three_are_off_come_through_a_rollover_without_a_hand(
     fleet: Fleet,
+    sites: list[Site],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     exchanges: list[Exchange],
 ) -> None:
     former = fleet.authority.identifier
-    tills = [await Till.joined(fleet, tmp_path / str(number)) for number in range(DEVICES)]
+    replicas = itertools.cycle(sites)
+    tills = [
+        await Till.joined(fleet, next(replicas), tmp_path / str(number))
+        for number in range(DEVICES)
+    ]
     off, at_work = tills[:OFF], tills[OFF:]
     async with contextlib.AsyncExitStack() as stack:
         workers = [await stack.enter_async_context(till.on()) for till in at_work]

@@ -8,7 +8,7 @@ from installation_site import S3, InterruptedClient, Place, add_data, titles
 from flotta.installation.crds import remove_crds
 from flotta.installation.errors import InstallationError
 from flotta.installation.kinds import DEPLOYMENT
-from flotta.resources.kinds import EDGE_DEVICE, NAMESPACE, SECRET, Kind
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE, SECRET, Kind
 
 VOLUME_CLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 
@@ -46,6 +46,9 @@ async def test_removal_with_data_works_without_an_operator_and_says_what_stays_b
 ) -> None:
     await place.present()
     await add_data(place)
+    for name in ("flotta-certificates", "flotta-ca-rollover"):  # as an Edge API and a user write
+        metadata = {"name": name, "namespace": place.namespace}
+        await place.client.create(CONFIG_MAP, {"metadata": metadata})
     outcome = await place.absent(wait_timeout=60, delete_data=True)
     assert "1 devices were not decommissioned" in outcome.warnings[0]
     assert await place.client.list(EDGE_DEVICE) == []

@@ -22,7 +22,14 @@ from flotta.installation.finalizers import OWN_FINALIZERS, release_objects
 from flotta.installation.metadata import version_label
 from flotta.installation.namespace_contents import list_contents
 from flotta.installation.objects import Deployment
-from flotta.own_names import CA_SECRET, HOST_SECRET, OPERATOR, REGISTRATION_SELECTOR
+from flotta.own_names import (
+    CA_SECRET,
+    CERTIFICATES_CONFIG_MAP,
+    HOST_SECRET,
+    OPERATOR,
+    REGISTRATION_SELECTOR,
+    ROLLOVER_CONFIG_MAP,
+)
 from flotta.resources.changes import change_metadata
 from flotta.resources.client import Client, NotFound, Objects
 from flotta.resources.kinds import (
@@ -208,6 +215,10 @@ class Uninstaller:
             found += [secret] if secret else []
         for secret in found:
             await self._applier.remove(secret, SECRET)
+        for name in (CERTIFICATES_CONFIG_MAP, ROLLOVER_CONFIG_MAP):
+            config_map = await self._applier.get_or_none(CONFIG_MAP, name, self._namespace)
+            if config_map is not None:
+                await self._applier.remove(config_map, CONFIG_MAP)
 
     async def remove_namespace(self, *, keep_data: bool) -> None:
         """Remove the namespace if flotta created it and nothing would be lost with it."""
