@@ -8,6 +8,7 @@ import uuid
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -218,6 +219,53 @@ async def test_what_narrows_a_rule_and_does_not_match_is_said(fleet: Fleet, name
     assert "the address of the device is not known" in withheld
     assert await uses_of(fleet, name) == {}
     await close(device, own)
+
+
+async def test_a_source_network_counts_with_the_address_that_a_balancer_passes_on(
+    replicas: tuple[Site, Site], fleet: Fleet, name: str
+) -> None:
+    rule = {"mode": "Automatic", "sourceNetworks": ["192.0.2.0/24"]}
+    issued = await fleet.issue(name, uses=5, approval=rule)
+    site = replicas[0]
+    with edge_api(
+        site.directory, lambda who: _kubeconfig(site, who), PROXY_PROTOCOL="true"
+    ) as behind:
+        inside = await _enrol_by_balancer(fleet, behind, issued, "192.0.2.7")
+        outside = await _enrol_by_balancer(fleet, behind, issued, "198.51.100.7")
+
+    assert inside["source-address"] == "192.0.2.7"
+    evidence = json.loads(inside["approval"])["evidence"]
+    assert evidence[0] == "The device connects from 192.0.2.7, which is in 192.0.2.0/24"
+    assert "approval" not in outside
+    assert "connects from 198.51.100.7, which is in none" in outside["approval-withheld"]
+
+
+async def _enrol_by_balancer(
+    fleet: Fleet, behind: Site, issued: CertificateAndKey, address: str
+) -> dict[str, str]:
+    """Let a device enrol over a balancer that passes on this address; return what is noted."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        theirs, ours = await asyncio.open_connection("127.0.0.1", behind.port)
+        ours.write(f"PROXY TCP4 {address} 127.0.0.1 4711 {behind.port}\r\n".encode())
+        tasks.add(asyncio.create_task(_copy(theirs, writer)))
+        await _copy(reader, ours)
+
+    async with await asyncio.start_server(pass_on, "127.0.0.1", 0) as balancer:
+        device = fleet.device(identity=issued)
+        balanced = device.at(replace(behind, port=balancer.sockets[0].getsockname()[1]))
+        assert refusal(await balanced.enrol()) == (200, "")
+        await balanced.close()
+    for task in tasks:
+        task.cancel()
+    return noted(await fleet.request(device))
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+    writer.close()
 
 
 async def test_an_id_that_is_added_later_is_approved_with_the_next_enrolment(

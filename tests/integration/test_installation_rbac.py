@@ -64,6 +64,10 @@ RARE = {
     ("flotta-edge-api", "configmaps", "create"),
     ("flotta-edge-api", "configmaps", "patch"),
     ("flotta-edge-api", "configmaps", "delete"),
+    # A device enrols again, or ends with its batch long ago; it was approved and never registered.
+    ("flotta-edge-api", f"edgedevicesignedrequest.{GROUP}", "patch"),
+    ("flotta-edge-api", "secrets", "delete"),
+    ("flotta-operator", f"edgedevices.{GROUP}", "delete"),
     # OpenShift stores the files.
     ("flotta-edge-api", "routes.route.openshift.io", "list"),
     ("flotta-edge-api", "routes.route.openshift.io", "watch"),

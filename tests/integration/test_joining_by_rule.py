@@ -1,0 +1,94 @@
+"""Edge API and operator together: who becomes a member, and what is known about the decision."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+
+import pytest
+from edge_site import Device, Fleet, edge_api, fleet_of
+from edge_site import Site as EdgeSite
+from operator_site import Site, resource_api, running_operator
+
+from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
+from waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeSite]:
+    directory = tmp_path_factory.mktemp("rule")
+    with ExitStack() as stack:
+        access = stack.enter_context(resource_api(directory, "embedded"))
+        operator = Site(directory, directory / "operator.log", None, access)
+        settings = {"AUTO_APPROVAL_PROCESS": "false", "OBC_AUTO_CREATE": "false"}
+        stack.enter_context(running_operator(operator, **settings))
+        yield stack.enter_context(edge_api(directory, access))
+
+
+@pytest.fixture
+async def fleet(site: EdgeSite) -> AsyncIterator[Fleet]:
+    async with fleet_of(site) as fleet:
+        yield fleet
+
+
+async def joins(device: Device) -> None:
+    async def is_registered() -> bool:
+        if (await device.enrol()).status != 208:
+            return False
+        return (await device.register(hostname=device.device_id)).status == 200
+
+    await eventually(is_registered)
+
+
+async def test_a_listed_device_joins_by_itself_and_a_thief_does_not(fleet: Fleet) -> None:
+    """Finding H7: the certificate that lies on devices makes no member of its holder."""
+    name = f"till-{uuid.uuid4().hex[:8]}"
+    issued = await fleet.issue(
+        f"for-{name}", deviceIDs=[name], uses=1, labels={"site": "north"}, targetSet="tills",
+        approval={"mode": "Automatic"},
+    )  # fmt: skip
+    thief = fleet.device()
+    assert (await thief.enrol(features={"hardware": {"hostname": name}})).status == 200
+    device = fleet.device(name, issued)
+
+    await joins(device)
+
+    found = await fleet.get(device)
+    assert found["metadata"]["labels"]["site"] == "north"
+    assert found["metadata"]["labels"]["flotta/member-of"] == "tills"
+    request = await fleet.request(device)
+    assert request is not None
+    assert f"batch for-{name}" in request["status"]["decision"]["by"]
+    assert f"The id {name} is listed" in request["status"]["decision"]["evidence"]
+    # The operator has seen the request of the thief first.
+    assert (await thief.enrol()).status == 200
+    waiting = await fleet.request(thief)
+    assert waiting is not None
+    assert (waiting["spec"]["approved"], waiting["status"]["phase"]) == (False, "pending")
+    assert await fleet.client.get_or_none(EDGE_DEVICE, thief.device_id, "default") is None
+    for client in (device, thief):
+        await client.close()
+
+
+async def test_a_device_made_by_hand_joins_when_its_request_is_approved(fleet: Fleet) -> None:
+    name = f"made-{uuid.uuid4().hex[:8]}"
+    metadata = {"name": name, "namespace": "default", "labels": {"site": "made"}}
+    made = await fleet.client.create(EDGE_DEVICE, {"metadata": metadata, "spec": {}})
+    device = fleet.device(name)
+    assert (await device.enrol()).status == 200
+    approval = {"spec": {"approved": True}}
+    await fleet.client.merge_patch(SIGNED_REQUEST, name, "default", approval)
+
+    await joins(device)
+
+    found = await fleet.get(device)
+    assert found["metadata"]["uid"] == made["metadata"]["uid"]
+    assert found["metadata"]["labels"]["site"] == "made"
+
+    async def is_recorded() -> bool:
+        request = await fleet.request(device)
+        return request is not None and request.get("status", {}).get("phase") == "approved"
+
+    await eventually(is_recorded)
+    await device.close()
