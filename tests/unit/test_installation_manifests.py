@@ -125,7 +125,7 @@ def test_exceptions_of_the_roles_file_become_policies_for_the_accounts() -> None
         "oldObject.spec.approved))"
     )
     without = {obj["metadata"]["name"] for obj in rendered() if "Policy" in obj["kind"]}
-    assert without == {"flotta-edge-api-edgedevicesignedrequest"}
+    assert without == {"flotta-edge-api-edgedevicesignedrequest", "flotta-self-asserted-labels"}
 
 
 def test_no_right_is_a_wildcard() -> None:

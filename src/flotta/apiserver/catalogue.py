@@ -5,13 +5,18 @@ Their list is in docs/reference/resource-api.md#kinds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import cast
 
 from flotta.apiserver.core import configmap, event, lease, namespace, secret
 from flotta.apiserver.http import columns
-from flotta.apiserver.registry import CORE_VERBS, Registry, ServedResource
+from flotta.apiserver.json_object import JsonObject
+from flotta.apiserver.registry import CORE_VERBS, Registry, ServedResource, warn_of_nothing
 from flotta.apiserver.schema.structural import StructuralSchema
+from flotta.fleet.self_reported import secrets_warning
 from flotta.resources.crds import CustomResourceDefinition
+from flotta.resources.kinds import EDGE_WORKLOAD
+from flotta.resources.objects.workloads import EdgeWorkload
 
 CORE = (
     ServedResource(
@@ -97,6 +102,18 @@ CORE = (
 )
 
 
+def _find_workload_warnings(workload: JsonObject) -> list[str]:
+    """Return what a ValidatingAdmissionPolicy says on Kubernetes (installation/warning_policy)."""
+    warning = secrets_warning(cast("EdgeWorkload", workload))
+    return [warning] if warning else []
+
+
+# By plural and group.
+WARNINGS: dict[str, Callable[[JsonObject], list[str]]] = {
+    f"{EDGE_WORKLOAD.plural}.{EDGE_WORKLOAD.group}": _find_workload_warnings
+}
+
+
 def _custom_resources(crd: CustomResourceDefinition) -> list[ServedResource]:
     """Return one resource for each served version of a CRD."""
     spec = crd["spec"]
@@ -115,6 +132,7 @@ def _custom_resources(crd: CustomResourceDefinition) -> list[ServedResource]:
             short_names=tuple(names.get("shortNames", ())),
             categories=tuple(names.get("categories", ())),
             columns=columns.custom_columns(version.get("additionalPrinterColumns", ())),
+            find_warnings=WARNINGS.get(f"{names['plural']}.{spec['group']}", warn_of_nothing),
         )
         for version in spec["versions"]
         if version["served"]

@@ -78,6 +78,11 @@ def leave_unchanged(_obj: JsonObject, _old: JsonObject | None) -> None:
     return
 
 
+def warn_of_nothing(_obj: JsonObject) -> list[str]:
+    """Return no warnings."""
+    return []
+
+
 @dataclass(frozen=True)
 class ServedResource:
     """A served resource. `custom` selects the rules of custom resources instead of core kinds'.
@@ -103,7 +108,7 @@ class ServedResource:
     put_creates: bool = False
     normalize: Callable[[JsonObject, JsonObject | None], None] = leave_unchanged
     validate: Validate = accept
-    find_warnings: Callable[[JsonObject], list[str]] = lambda _obj: []
+    find_warnings: Callable[[JsonObject], list[str]] = warn_of_nothing
     verbs: tuple[str, ...] = CUSTOM_VERBS
 
     @property

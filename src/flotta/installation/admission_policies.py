@@ -12,6 +12,7 @@ from flotta.installation import kinds
 from flotta.installation.metadata import new_object
 from flotta.installation.rbac import actual_namespace, needed_roles
 from flotta.installation.settings import Installation
+from flotta.installation.warning_policy import render_warning_policy
 from flotta.resources.objects.meta import Manifest, Resource
 from flotta.resources.roles import Role, Rule
 
@@ -21,7 +22,7 @@ NAMESPACE_NAME = "kubernetes.io/metadata.name"  # the label that Kubernetes sets
 
 
 def render_admission_policies(installation: Installation) -> list[Resource]:
-    """Return a policy and its binding for each rule with an exception."""
+    """Return a policy and its binding for each rule with an exception, and those that warn."""
     rendered: list[Resource] = []
     roles = needed_roles(installation)
     for role in roles:
@@ -31,7 +32,7 @@ def render_admission_policies(installation: Installation) -> list[Resource]:
                 rendered += _render(installation, role, rule, _except_namespaces(rule, others))
             if rule.except_true:
                 rendered += _render(installation, role, rule, _except_true(rule))
-    return rendered
+    return [*rendered, *render_warning_policy(installation)]
 
 
 def _render(

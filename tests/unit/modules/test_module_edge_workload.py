@@ -148,6 +148,32 @@ def test_a_name_of_an_earlier_release_is_replaced_with_a_warning(client: MemoryC
     assert "spec.data.paths is now spec.data.egress" in str(answer["warnings"])
 
 
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_secrets_for_whoever_reports_a_label_give_a_warning(
+    client: MemoryClient, check_mode: bool
+) -> None:
+    container = {"name": "web", "image": "x", "envFrom": [{"secretRef": {"name": "key"}}]}
+    selector = {"matchLabels": {"device.hostname": "till-1"}}
+    spec = {"deviceSelector": selector, "pod": {"spec": {"containers": [container]}}}
+    answer = run("edge_workload", check_mode=check_mode, name="web", spec=spec)
+    assert "EdgeWorkload web: Any device of the namespace gets Secret key" in str(
+        answer["warnings"]
+    )
+
+
+def test_a_label_of_an_administrator_gives_no_warning(client: MemoryClient) -> None:
+    container = {"name": "web", "image": "x", "envFrom": [{"secretRef": {"name": "other"}}]}
+    selector = {"matchLabels": {"device.hostname": "till-1", "role": "till"}}
+    spec = {"deviceSelector": selector, "pod": {"spec": {"containers": [container]}}}
+    answer = run("edge_workload", name="web", spec=spec)
+    assert "gets Secret other" not in str(answer.get("warnings"))
+
+
+def test_a_specification_of_the_wrong_type_is_left_to_the_api(client: MemoryClient) -> None:
+    spec = {"deviceSelector": {"matchLabels": ["x"]}, "pod": {"spec": {"containers": ["x"]}}}
+    assert run("edge_workload", name="web", spec=spec)["changed"]
+
+
 def test_a_workload_needs_a_specification() -> None:
     answer = run("edge_workload", name="web")
     assert "state is present but all of the following are missing: spec" in answer["msg"]

@@ -137,6 +137,7 @@ def apply_field_validation(problems: list[str], options: WriteOptions, *, patch:
     raise bad_request(text)
 
 
-def find_warnings(obj: JsonObject, resource: ServedResource) -> list[str]:
-    """Return the warnings about an object that is accepted."""
-    return [*find_finalizer_warnings(obj), *resource.find_warnings(obj)]
+def find_warnings(obj: JsonObject, resource: ServedResource, subresource: str = "") -> list[str]:
+    """Return the warnings about an object that is accepted; a subresource is not its spec."""
+    own = [] if subresource else resource.find_warnings(obj)
+    return [*find_finalizer_warnings(obj), *own]

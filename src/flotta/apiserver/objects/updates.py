@@ -65,7 +65,7 @@ async def update_object(
     obj, warnings = admit_object(obj, resource, old, causes, endpoint.subresource, field_policy)
     options.check_write(obj, old)
     track(obj, old)
-    warnings += find_warnings(obj, resource)
+    warnings += find_warnings(obj, resource, endpoint.subresource)
     stored = await _store_update(objects, endpoint, obj, old, dry_run=options.dry_run)
     return WriteResult(stored, warnings=warnings)
 

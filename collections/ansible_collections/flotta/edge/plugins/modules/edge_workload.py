@@ -28,6 +28,7 @@ options:
     description:
       - The whole specification of the EdgeWorkload. Fields that are not listed here are removed.
       - Field names of earlier releases, such as C(data.paths), are replaced by the current ones, with a warning.
+      - A workload that gives Secrets to whatever device reports the labels of its selector gives a warning.
       - Required with O(state=present).
     type: dict
   state:
@@ -132,6 +133,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
+    from flotta.fleet.self_reported import secrets_warning
     from flotta.fleet.workload_status import describe_status, is_failing, is_running
     from flotta.migration.manifests import Json
     from flotta.resources.client import ApiError, Client, retry_on_conflict
@@ -206,6 +208,7 @@ class WantedWorkload:
         """Create or change the workload as desired; return the result of the module."""
         workload = await self.find()
         spec = self.read_spec()
+        self.warn_of_secrets(spec)
         changed = workload is None or not is_made_from(workload, spec)
         before = workload["spec"] if workload else None
         if changed and not self.module.check_mode:
@@ -221,6 +224,15 @@ class WantedWorkload:
         metadata = {"name": self.name}
         given = api.replace_old_names(self.module, EDGE_WORKLOAD, metadata, self.parameters.spec)
         return given["spec"]
+
+    def warn_of_secrets(self, spec: EdgeWorkloadSpec) -> None:
+        """Warn if devices choose by themselves whether they get the Secrets of the workload."""
+        try:
+            warning = secrets_warning({"metadata": {"name": self.name}, "spec": spec})
+        except (AttributeError, KeyError, TypeError):
+            return  # not a specification: the API says what is wrong with it
+        if warning:
+            self.module.warn(f"EdgeWorkload {self.name}: {warning}")
 
     async def ensure_absent(self) -> Manifest:
         """Remove the workload; return the result of the module."""
