@@ -26,7 +26,7 @@ class MemoryClient:
 
     def have(self, kind: Kind, name: str, namespace: str = "default", **content: Any) -> Object:
         """Put an object there."""
-        known = {"name": name, "namespace": namespace, "uid": f"uid-{name}"}
+        known = {"name": name, "namespace": namespace, "uid": f"uid-{name}", "resourceVersion": "1"}
         metadata = {**known, **content.pop("metadata", {})}
         obj = self.objects[kind.kind, namespace, name] = {"metadata": metadata, **content}
         return obj
@@ -43,21 +43,23 @@ class MemoryClient:
     async def list(
         self, kind: Kind, namespace: str | None = None, label_selector: str | None = None
     ) -> list[Object]:
-        """`label_selector` may name one label with its value."""
-        wanted = dict([label_selector.split("=")]) if label_selector else {}
+        """`label_selector` may name one label, with its value or without."""
+        label, _, value = (label_selector or "").partition("=")
         return [
             obj
             for (of, place, _), obj in self.objects.items()
             if of == kind.kind
             and namespace in (None, place)
-            and wanted.items() <= obj["metadata"].get("labels", {}).items()
+            and (not label or has_label(obj, label, value))
         ]
 
     async def create(self, kind: Kind, obj: Object) -> Object:
         self.writes.append("create")
         metadata = obj["metadata"]
-        self.objects[kind.kind, metadata["namespace"], metadata["name"]] = obj
-        return obj
+        content = {key: value for key, value in obj.items() if key != "metadata"}
+        return self.have(
+            kind, metadata["name"], metadata["namespace"], metadata=metadata, **content
+        )
 
     async def replace(self, kind: Kind, obj: Object) -> Object:
         self.writes.append("replace")
@@ -77,3 +79,9 @@ class MemoryClient:
     ) -> None:
         self.writes.append("delete")
         del self.objects[kind.kind, namespace, name]
+
+
+def has_label(obj: Object, label: str, value: str) -> bool:
+    """Tell whether an object has a label, with this value unless that is empty."""
+    found = obj["metadata"].get("labels", {}).get(label)
+    return found is not None and value in ("", found)

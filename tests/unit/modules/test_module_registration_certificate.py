@@ -1,171 +1,326 @@
-"""The module registration_certificate on Secrets in memory."""
+"""The modules registration_certificate and registration_certificate_info on Secrets in memory."""
 
 from __future__ import annotations
 
-import datetime
+import json
 import os
 import subprocess
 import sys
-from base64 import b64encode
+from base64 import b64decode, b64encode
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from memory_client import MemoryClient
-from module_run import COLLECTIONS, loaded, run
+from memory_client import MemoryClient, Object
+from module_run import COLLECTIONS, run
 
+from flotta.fleet.batch_specification import SpecificationError, parse_specification
 from flotta.identity.authority import Authority
-from flotta.identity.keys import key_to_pem, new_key
-from flotta.resources.kinds import SECRET
+from flotta.identity.keys import new_key
+from flotta.identity.requests import certificate_request, load_request
+from flotta.merge_patch import apply_merge_patch
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET, Kind
+from flotta.rfc3339 import format_time
 from pkcs8 import to_pkcs8
+
+MODULE = "registration_certificate"
+LABEL = "management.project-flotta.io/registration-batch"
+ERROR = "management.project-flotta.io/batch-error"
+UID = "0b6f0f5c-2f10-4a55-8d3e-5f0c2c3e9e0f"
 
 
 def encoded(**pem: bytes) -> dict[str, str]:
     return {name.replace("_", "."): b64encode(value).decode() for name, value in pem.items()}
 
 
+class Filled(MemoryClient):
+    """Fills each batch at once, as the Edge API does a moment later."""
+
+    def __init__(self, authority: Authority) -> None:
+        super().__init__()
+        self.authority = authority
+        self.idle = False
+
+    async def create(self, kind: Kind, obj: Object) -> Object:
+        return self.fill(await super().create(kind, obj))
+
+    async def merge_patch(self, kind: Kind, name: str, namespace: str, patch: Object) -> Object:
+        return self.fill(await super().merge_patch(kind, name, namespace, patch))
+
+    def fill(self, secret: Object) -> Object:
+        if self.idle:
+            return secret
+        metadata, data = secret["metadata"], secret["data"]
+        try:
+            wanted = parse_specification(b64decode(data["batch"]))
+        except SpecificationError as error:
+            metadata.setdefault("annotations", {})[ERROR] = f"InvalidBatch: {error}"
+            return secret
+        if wanted.revoked:
+            data.pop("client.key", None)
+            return secret
+        until = wanted.expires or datetime.now(UTC) + timedelta(days=365)
+        days = (until - datetime.now(UTC)) / timedelta(days=1)
+        issued = self.authority.issue_registration(list(wanted.namespaces), days)
+        secret["data"] = apply_merge_patch(
+            data,
+            encoded(
+                client_crt=issued.certificate,
+                client_key=issued.key,
+                ca_crt=self.authority.certificate_pem,
+            ),
+        )
+        return secret
+
+
 @pytest.fixture
-def authority(client: MemoryClient) -> Authority:
-    """Return the CA of a control plane in memory."""
-    authority = Authority.create("Flotta CA", "flotta")
-    data = encoded(ca_crt=authority.certificate_pem, ca_key=authority.key_pem)
-    client.have(SECRET, "flotta-ca", "flotta", data=data)
-    return authority
+def client(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Filled:
+    """Return a control plane in memory whose Edge API fills batches."""
+    filled = Filled(Authority.create("Flotta CA", "flotta"))
+    monkeypatch.setattr(client, "connect", filled.connect)
+    return filled
 
 
-def registration(authority: Authority, name: str, *namespaces: str) -> dict[str, Any]:
-    pair = authority.issue_registration(list(namespaces))
-    return {
-        "metadata": {"name": name},
-        "data": encoded(client_crt=pair.certificate, client_key=pair.key),
+def specification(client: MemoryClient, name: str) -> Any:
+    return json.loads(b64decode(client.objects["Secret", "flotta", name]["data"]["batch"]))
+
+
+def test_a_batch_is_issued_once_and_comes_with_key_and_ca(client: Filled) -> None:
+    first, again = (run(MODULE, name="berlin", uses=5) for _ in "ab")
+    assert (first["changed"], again["changed"]) == (True, False)
+    assert first["ca"] == client.authority.certificate_pem.decode()
+    assert first["certificate"].startswith("-----BEGIN CERTIFICATE-----")
+    assert (first["certificate"], first["key"]) == (again["certificate"], again["key"])
+    assert specification(client, "berlin") == {"namespaces": ["default"], "uses": 5}
+    assert client.objects["Secret", "flotta", "berlin"]["metadata"]["labels"] == {
+        "reg-client-ca": "true"
+    }
+    assert client.writes == ["create"]
+
+
+def test_every_parameter_is_in_the_specification(client: Filled) -> None:
+    run(
+        MODULE,
+        name="berlin",
+        namespaces=["shops", "tills"],
+        expires="2040-01-01T00:00:00Z",
+        device_ids=["cam-*"],
+        uses=7,
+        labels={"site": "berlin", "floor": 3},
+        target_set="cameras",
+        approval={
+            "mode": "automatic",
+            "serial_numbers": ["A1"],
+            "hardware": {"cpu.architecture": "aarch64"},
+            "source_networks": ["192.0.2.0/24"],
+        },
+        allow_without_fingerprint=True,
+    )
+    assert specification(client, "berlin") == {
+        "namespaces": ["shops", "tills"],
+        "expires": "2040-01-01T00:00:00Z",
+        "deviceIDs": ["cam-*"],
+        "uses": 7,
+        "labels": {"site": "berlin", "floor": "3"},
+        "targetSet": "cameras",
+        "approval": {
+            "mode": "Automatic",
+            "serialNumbers": ["A1"],
+            "hardware": {"cpu.architecture": "aarch64"},
+            "sourceNetworks": ["192.0.2.0/24"],
+        },
+        "allowWithoutFingerprint": True,
     }
 
 
-def test_one_is_issued_once(client: MemoryClient, authority: Authority) -> None:
-    first, again = (run("registration_certificate", namespace="shops") for _ in "ab")
-    assert (first["changed"], again["changed"]) == (True, False)
-    assert first["ca"] == authority.certificate_pem.decode()
-    assert (first["certificate"], first["key"]) == (again["certificate"], again["key"])
-    assert client.writes == ["create"]
-
-
-def test_check_mode_issues_nothing(client: MemoryClient, authority: Authority) -> None:
-    answer = run("registration_certificate", check_mode=True, namespace="shops")
+def test_check_mode_writes_nothing_and_shows_the_change(client: Filled) -> None:
+    answer = run(MODULE, check_mode=True, name="berlin", uses=5)
     assert (answer["changed"], answer["certificate"], answer["key"]) == (True, "", "")
-    assert client.writes == []
-
-
-@pytest.mark.usefixtures("client")
-def test_check_mode_before_the_first_run_says_that_one_would_be_issued() -> None:
-    answer = run("registration_certificate", check_mode=True, wait=True, namespace="shops")
-    assert (answer["changed"], answer["certificate"], answer["ca"]) == (True, "", "")
-
-
-def test_reading_alone_issues_nothing(client: MemoryClient, authority: Authority) -> None:
-    answer = run("registration_certificate", namespace="shops", issue=False)
-    assert "allows the namespace shops for another 30 days. Leave out issue" in answer["msg"]
-    assert client.writes == []
-    issued = run("registration_certificate", namespace="shops")
-    again = run("registration_certificate", namespace="shops", issue=False)
-    assert (again["changed"], again["certificate"]) == (False, issued["certificate"])
-
-
-@pytest.mark.parametrize("entry", ["ca.crt", "ca.key"])
-@pytest.mark.parametrize("value", [None, "nonsense", b64encode(b"no PEM").decode()])
-def test_a_damaged_ca_is_a_sentence(
-    client: MemoryClient, authority: Authority, entry: str, value: str | None
-) -> None:
-    data = client.objects["Secret", "flotta", "flotta-ca"]["data"]
-    data.pop(entry)
-    if value is not None:
-        data[entry] = value
-    answer = run("registration_certificate", namespace="shops")
-    assert answer["failed"]
-    assert "The Secret flotta/flotta-ca is damaged" in answer["msg"]
-
-
-def test_key_is_sec1_whatever_its_form_in_the_secret(
-    client: MemoryClient, authority: Authority
-) -> None:
-    issued = run("registration_certificate", namespace="shops")
-    assert issued["key"].startswith("-----BEGIN EC PRIVATE KEY-----")
-    (secret,) = (obj for obj in client.objects.values() if "client.key" in obj["data"])
-    secret["data"] |= encoded(client_key=to_pkcs8(issued["key"].encode()))
-
-    again = run("registration_certificate", namespace="shops")
-
-    assert (again["changed"], again["key"]) == (False, issued["key"])
+    assert answer["diff"] == {"before": {}, "after": {"namespaces": ["default"], "uses": 5}}
+    run(MODULE, name="berlin", uses=5)
+    answer = run(MODULE, check_mode=True, name="berlin", uses=6)
+    assert (answer["changed"], answer["key"], answer["diff"]["after"]["uses"]) == (True, "", 6)
+    assert run(MODULE, check_mode=True, name="berlin", uses=5)["key"]
     assert client.writes == ["create"]
 
 
-def test_certificate_of_another_ca_is_not_used(client: MemoryClient, authority: Authority) -> None:
-    former = run("registration_certificate", namespace="shops")
-    new = Authority.create("Flotta CA", "flotta")  # of the same name
-    client.have(
-        SECRET,
-        "flotta-ca",
-        "flotta",
-        data=encoded(ca_crt=new.certificate_pem, ca_key=new.key_pem),
+def test_changed_namespaces_are_waited_for(client: Filled) -> None:
+    first = run(MODULE, name="berlin", namespaces=["shops"])
+    second = run(MODULE, name="berlin", namespaces=["tills"])
+    assert second["changed"]
+    assert second["certificate"] != first["certificate"]
+    assert run(MODULE, name="berlin", expires="2099-01-01T00:00:00Z")["key"]  # outlives its CA
+    client.idle = True
+    late = run(MODULE, name="berlin", namespaces=["shops"], wait_timeout=0)
+    assert (
+        "did not issue the certificate of the registration batch berlin within 0 s" in (late["msg"])
     )
-
-    issued, again = (run("registration_certificate", namespace="shops") for _ in "ab")
-
-    assert issued["changed"]
-    assert issued["certificate"] != former["certificate"]
-    assert again == issued | {"changed": False, "invocation": again["invocation"]}
+    assert "journalctl -u flotta-edge-api" in late["msg"]
+    assert run(MODULE, name="berlin", namespaces=["shops"], wait=False)["key"] == ""
 
 
-def test_certificate_of_any_ca_in_the_bundle_is_used(
-    client: MemoryClient, authority: Authority
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"name": "Berlin"}, "'Berlin' cannot be the name of a registration batch"),
+        ({"name": "a", "device_ids": ["A"]}, "deviceIDs[0] is neither a device id nor a pattern"),
+        ({"name": "a", "approval": {"mode": "automatic"}}, "approval.mode must not be Automatic"),
+        ({"name": "a", "expires": "soon"}, "expires is not a date-time"),
+        ({"namespaces": ["a", "b"]}, "A batch for several namespaces needs a name"),
+        ({"name": "a", "state": "expired"}, "there is no registration batch a in namespace"),
+    ],
+)
+def test_what_is_wrong_is_named_and_nothing_is_written(
+    client: Filled, given: dict[str, Any], sentence: str
 ) -> None:
-    former = run("registration_certificate", namespace="shops")
-    new = Authority.create("Flotta CA", "flotta")
-    bundle = new.certificate_pem + authority.certificate_pem
-    client.have(SECRET, "flotta-ca", "flotta", data=encoded(ca_crt=bundle, ca_key=new.key_pem))
-
-    again = run("registration_certificate", namespace="shops")
-
-    assert (again["changed"], again["certificate"]) == (False, former["certificate"])
+    assert sentence in run(MODULE, **given)["msg"]
+    assert client.writes == []
 
 
-@pytest.mark.parametrize("damage", ["no data", "no key", "foreign key", "no PEM", "server"])
-def test_damaged_secret_is_passed_over(
-    client: MemoryClient, authority: Authority, damage: str
+def test_what_the_edge_api_says_is_the_error(client: Filled) -> None:
+    client.idle = True
+    metadata = {
+        "labels": {"reg-client-ca": "true"},
+        "annotations": {ERROR: "InvalidBatch: it is so"},
+    }
+    batch = b64encode(b'{"namespaces":["default"]}').decode()
+    client.have(SECRET, "a", "flotta", metadata=metadata, data={"batch": batch})
+    assert "batch a is not issued: InvalidBatch: it is so" in run(MODULE, name="a")["msg"]
+
+
+def test_another_secret_of_the_name_is_left_alone(client: Filled) -> None:
+    client.have(SECRET, "s3", "flotta", data={"key": "value"})
+    for state in ("present", "absent"):
+        assert "flotta/s3 is not a registration batch" in run(MODULE, name="s3", state=state)["msg"]
+    assert client.writes == []
+
+
+def test_validity_is_counted_from_the_first_run_until_a_third_is_left(client: Filled) -> None:
+    run(MODULE, name="a", validity=86400)
+    first = specification(client, "a")["expires"]
+    assert not run(MODULE, name="a", validity=86400)["changed"]
+    soon = format_time(datetime.now(UTC) + timedelta(hours=7))
+    run(MODULE, name="a", expires=soon)
+    assert run(MODULE, name="a", validity=86400)["changed"]
+    assert specification(client, "a")["expires"] >= first
+
+
+def test_an_expiry_that_is_not_named_stays_and_an_expired_batch_is_not_opened_by_chance(
+    client: Filled,
 ) -> None:
-    good = registration(authority, "good", "shops")["data"]
-    server = authority.issue_server(["shops"])
-    data = {
-        "no data": {},
-        "no key": {"client.crt": good["client.crt"]},
-        "foreign key": good | encoded(client_key=key_to_pem(new_key())),
-        "no PEM": good | encoded(client_crt=b"nonsense"),
-        "server": encoded(client_crt=server.certificate, client_key=server.key),
-    }[damage]
+    run(MODULE, name="a", expires="2040-01-01T00:00:00Z")
+    assert not run(MODULE, name="a")["changed"]
+    ended, again = (run(MODULE, name="a", state="expired") for _ in "ab")
+    assert (ended["changed"], again["changed"]) == (True, False)
+    assert "a expired at" in run(MODULE, name="a")["msg"]
+    opened = run(MODULE, name="a", expires="2041-01-01T00:00:00Z")
+    assert opened["changed"]
+    assert opened["key"]
+
+
+def test_revoked_is_for_good_and_absent_removes_the_batch(client: Filled) -> None:
+    run(MODULE, name="a")
+    checked = run(MODULE, check_mode=True, name="a", state="revoked")
+    assert (checked["changed"], checked["diff"]["before"]) == (True, {"state": "active"})
+    revoked = [run(MODULE, name="a", state="revoked", reason="Lost.") for _ in "ab"]
+    assert [answer["changed"] for answer in revoked] == [True, False]
+    said = specification(client, "a")["revoked"]
+    assert (said["reason"], "flotta.edge.registration_certificate" in said["by"]) == ("Lost.", True)
+    assert "client.key" not in client.objects["Secret", "flotta", "a"]["data"]
+    message = run(MODULE, name="a", expires="2041-01-01T00:00:00Z")["msg"]
+    assert "batch a was revoked at" in message
+    assert "because: Lost.. Choose" in message
+    assert not run(MODULE, name="a", state="expired")["changed"]
+    assert run(MODULE, check_mode=True, name="a", state="absent")["changed"]
+    gone = [run(MODULE, name="a", state="absent")["changed"] for _ in "ab"]
+    assert gone == [True, False]
+    assert client.objects == {}
+
+
+def test_without_a_name_there_is_one_certificate_for_the_namespace(client: Filled) -> None:
+    first, again = (run(MODULE, namespace="shops") for _ in "ab")
+    assert (first["changed"], again["changed"]) == (True, False)
+    assert set(specification(client, "namespace-shops")) == {"namespaces", "expires"}
+    run(MODULE, namespace="n" * 63)
+    assert max(len(name) for _, _, name in client.objects) <= 52
+
+
+def test_certificate_of_an_earlier_release_becomes_a_batch_when_it_is_revoked(
+    client: Filled,
+) -> None:
+    issued = client.authority.issue_registration(["shops"])
+    data = encoded(client_crt=issued.certificate, client_key=to_pkcs8(issued.key))
     metadata = {"labels": {"reg-client-ca": "true"}}
-    client.have(SECRET, "reg-client-ca-damaged", "flotta", data=data, metadata=metadata)
-
-    issued = run("registration_certificate", namespace="shops")
-
-    assert issued["changed"]
-    assert issued["certificate"].startswith("-----BEGIN CERTIFICATE-----")
-
-
-@pytest.mark.usefixtures("client")
-def test_without_a_ca_the_log_to_read_is_named() -> None:
-    answer = run("registration_certificate", control_plane_namespace="edge")
-    assert "There is no Flotta CA in namespace edge" in answer["msg"]
-    assert "journalctl -u flotta-edge-api" in answer["msg"]
+    client.have(SECRET, "reg-client-ca-1", "flotta", metadata=metadata, data=data)
+    (batch,) = run("registration_certificate_info")["batches"]
+    assert (batch["state"], batch["uses"]) == ("active", None)
+    assert batch["specification"] == {"namespaces": ["shops"]}
+    run(MODULE, name="reg-client-ca-1", state="revoked")
+    assert set(specification(client, "reg-client-ca-1")) == {"namespaces", "revoked"}
 
 
-def test_usable_is_what_allows_the_namespace_for_a_month(authority: Authority) -> None:
-    find = loaded("registration_certificate").find_usable
-    ca = {"metadata": {}, "data": encoded(ca_crt=authority.certificate_pem)}
-    shops, tills = registration(authority, "a", "shops"), registration(authority, "b", "tills")
-    now = datetime.datetime.now(tz=datetime.UTC)
-    assert find([shops, tills], ca, "tills", now) is tills
-    assert find([shops], ca, "tills", now) is None
-    assert find([shops], ca, "shops", now + datetime.timedelta(days=36500)) is None
-    assert find([shops], ca, "shops", now - datetime.timedelta(days=1)) is None
-    assert find([], ca, "shops", now) is None
+def test_key_is_sec1_whatever_its_form_in_the_secret(client: Filled) -> None:
+    issued = run(MODULE, name="a")
+    assert issued["key"].startswith("-----BEGIN EC PRIVATE KEY-----")
+    data = client.objects["Secret", "flotta", "a"]["data"]
+    data |= encoded(client_key=to_pkcs8(issued["key"].encode()))
+    again = run(MODULE, name="a")
+    assert (again["changed"], again["key"]) == (False, issued["key"])
+
+
+def device_certificate(authority: Authority, device: str, namespace: str, uid: str) -> str:
+    request = load_request(certificate_request(new_key(), device))
+    return authority.sign_device(request, device, namespace, uid, 30).decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "needed"),
+    [
+        ({}, False),
+        ({"uid": "7b1a9c1e-0000-4000-8000-000000000000"}, True),  # deleted and created again
+        ({"device": "till-8"}, True),
+        ({"namespace": "shops"}, True),
+        ({"pem": "nonsense"}, True),
+        ({"deletion": True}, True),
+        ({"known": False}, True),
+    ],
+)
+def test_device_with_a_certificate_of_its_own_needs_none(
+    client: Filled, change: dict[str, Any], needed: bool
+) -> None:
+    if change.get("known", True):
+        metadata = {"uid": UID, "creationTimestamp": "2026-01-01T00:00:00Z"}
+        if change.get("deletion"):
+            metadata["deletionTimestamp"] = "2026-01-02T00:00:00Z"
+        client.have(EDGE_DEVICE, "till-7", metadata=metadata)
+    pem = change.get("pem") or device_certificate(
+        client.authority,
+        change.get("device", "till-7"),
+        change.get("namespace", "default"),
+        change.get("uid", UID),
+    )
+    wanted = {"name": "device-1", "device_ids": ["till-7"], "uses": 1, "validity": 86400}
+    answer = run(MODULE, device_certificate=pem, **wanted)
+    assert (answer["needed"], answer["changed"], bool(answer["key"])) == (needed, needed, needed)
+    assert client.writes == (["create"] if needed else [])
+
+
+def test_info_counts_uses_and_has_no_key(client: Filled) -> None:
+    run(MODULE, name="a", uses=2)
+    run(MODULE, name="b")
+    for slot in (1, 2):
+        client.have(CONFIG_MAP, f"a-{slot}", "flotta", metadata={"labels": {LABEL: "a"}}, data={})
+    answer = run("registration_certificate_info")
+    shown = {batch["name"]: batch for batch in answer["batches"]}
+    assert (shown["a"]["state"], shown["a"]["uses"], shown["a"]["uses_taken"]) == ("used up", 2, 2)
+    assert (shown["b"]["state"], shown["b"]["uses"], shown["b"]["uses_taken"]) == (
+        "active",
+        None,
+        0,
+    )
+    assert "PRIVATE KEY" not in json.dumps(answer)
+    (one,) = run("registration_certificate_info", name="b")["batches"]
+    assert one["name"] == "b"
 
 
 PRINTED = """
@@ -179,8 +334,9 @@ context = SimpleNamespace(no_log=False)
 action = object.__new__(plugin.ActionModule)
 action._connection = SimpleNamespace(_play_context=context)
 plugin.ActionBase.run = lambda *_: {}
-action._execute_module = lambda **_: {"key": "secret", "hidden": context.no_log}
-print(action.run())
+for key in ("secret", ""):
+    action._execute_module = lambda **_: {"key": key, "hidden": context.no_log}
+    print(action.run())
 """
 
 
@@ -196,4 +352,7 @@ def test_connection_does_not_print_the_key_that_the_module_prints() -> None:
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == "{'key': 'secret', 'hidden': True, '_ansible_no_log': True}"
+    assert done.stdout.strip().splitlines() == [
+        "{'key': 'secret', 'hidden': True, '_ansible_no_log': True}",
+        "{'key': '', 'hidden': True}",
+    ]

@@ -17,11 +17,11 @@ class ActionModule(ActionBase):  # type: ignore[misc, unused-ignore]  # its base
     """Runs the module; later tasks can use the result, but no callback or log gets it."""
 
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the result of the module; an error is not hidden."""
+        """Return the result of the module; without a key, as an error or in check mode, it is not hidden."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         # At -vvv the connection ssh prints what the module printed, before there is a result to hide.
         self._connection._play_context.no_log = True
         result.update(self._execute_module(task_vars=task_vars))
-        if not result.get("failed"):
+        if result.get("key"):
             result["_ansible_no_log"] = True
         return result
