@@ -86,7 +86,8 @@ def test_files_of_others_survive_absent_and_present_and_no_pod_is_left(site: Sit
 
     run_role(site)
     assert foreign() == FOREIGN
-    assert f"{OWN}/cert.pem" in listed(site, OWN)
+    assert f"{OWN}/ca.pem" in listed(site, OWN)
+    assert f"{OWN}/key.pem" not in listed(site, OWN)  # the one-time key
     eventually("the camera is ready", lambda: site.ready("camera-1") == "True")
     eventually("it runs the sample", lambda: site.phase("camera-1", "os-stats") == "Running")
     for path in FOREIGN:

@@ -108,6 +108,7 @@ def running_operator(site: Site, **settings: str) -> Iterator[int]:
     environment = {
         "KUBECONFIG": site.kubeconfig("operator"),
         "PROBE_ADDR": f"127.0.0.1:{free_port()}",
+        "AUTO_APPROVAL_PROCESS": "true",  # few tests are about who approves
         **settings,
     }
     with daemon(site.directory, "operator", [], environment) as pid:

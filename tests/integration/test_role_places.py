@@ -62,7 +62,7 @@ def found(
         "__device_texts": {"results": [{}, read, {}, {}]},
         "__device_found": {"ours": list(ours), "foreign": [f"{path} is not" for path in foreign]},
         "__device_registration": {"certificate": "A"},
-        "__device_registered": {"content": b64encode(b"A").decode()},
+        "__device_certificates": {"results": [{"content": b64encode(b"A").decode()}, {}, {}]},
         "device_namespace": "default",
         **inputs,
     }
@@ -74,6 +74,9 @@ def all_of(place: str) -> list[str]:
 
 OWN_FILES = (f"{USUAL}/device/1", f"{USUAL}/device/current")
 FOREIGN = (f"{USUAL}/cert.pem", f"{USUAL}/key.pem")
+JOINED = (f"{USUAL}/ca.pem", *OWN_FILES)  # the registration certificate is removed
+NOTHING_READ = {"__device_certificates": {"results": [{}, {}, {}]}}
+MEMBER = {**NOTHING_READ, "__device_registration": {"certificate": "", "needed": False}}
 CHOSEN = {
     "below-usual": f"{USUAL}/flotta",
     "below-configuration": "/etc/flotta/gateway/id",
@@ -92,6 +95,11 @@ HOSTS = {
     "chosen": found(
         *OWN_FILES, foreign=FOREIGN, recorded=USUAL, device_identity_directory="/srv/id"
     ),
+    "joined": found(*JOINED, recorded=USUAL) | MEMBER,
+    "joined-recorded": found(*(p.replace(USUAL, "/srv/id") for p in JOINED), recorded="/srv/id")
+    | MEMBER,
+    "joined-overwritten": found(*JOINED, foreign=FOREIGN, recorded=USUAL) | MEMBER,
+    "joins-again": found(*JOINED, recorded=USUAL) | NOTHING_READ,
     "two": found(*all_of(OWN), *OWN_FILES, foreign=FOREIGN, recorded=OWN),
     "two-of-ours": found(*all_of(OWN), *all_of(USUAL), recorded=OWN),
     "interrupted": found(*all_of(OWN), *OWN_FILES, f"{USUAL}/device-copied", recorded=OWN),
@@ -120,6 +128,17 @@ def test_an_identity_beside_a_foreign_certificate_is_moved(shown: Any, name: str
     assert (shown[name]["current"], shown[name]["moves"]) == (USUAL, True)
     assert shown[name]["identity"] == ("/srv/id" if name == "chosen" else OWN)
     assert f"{USUAL}/device/current" in shown[name]["removed"]
+
+
+@pytest.mark.parametrize("name", ["joined", "joined-recorded", "joined-overwritten", "joins-again"])
+def test_identity_of_a_device_that_has_joined_stays_unless_others_are_there(
+    shown: Any, name: str
+) -> None:
+    place = "/srv/id" if name == "joined-recorded" else USUAL
+    overwritten = name == "joined-overwritten"
+    assert (shown[name]["current"], shown[name]["moves"]) == (place, overwritten)
+    assert shown[name]["identity"] == (OWN if overwritten else place)
+    assert (f"{place}/device/current" in shown[name]["removed"]) is overwritten
 
 
 @pytest.mark.parametrize("name", ["two", "two-of-ours", "interrupted"])

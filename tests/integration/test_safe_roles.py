@@ -440,7 +440,7 @@ def test_identity_stays_moves_and_is_removed_with_what_the_device_made(
     own, other = "/etc/flotta/device", "/etc/elsewhere"
 
     def run(**inputs: Any) -> subprocess.CompletedProcess[str]:
-        done = host.run("flotta.edge.devices", **registered, **inputs)
+        done = host.run("flotta.edge.devices", **{**registered, **inputs})
         assert done.returncode == 0, done.stdout[-4000:]
         assert {place: host.path(place).read_text() for place in files} == files
         return done
@@ -456,11 +456,20 @@ def test_identity_stays_moves_and_is_removed_with_what_the_device_made(
     host.path(f"{own}/device/current").symlink_to("1")
     assert not again or unchanged(run())
 
-    host.write(f"{own}/cert.pem", "")  # what another program or a full disk may leave of it
+    member = {"__device_registration": {"needed": False, "certificate": "", "key": "", "ca": ""}}
+    run(**member)
+    left = {path for path in host.written() if path.startswith(own) and host.path(path).is_file()}
+    assert left == {f"{own}/{name}" for name in ("ca.pem", "device/1/cert.pem", "device/1/key.pem")}
+    authority = registered["__device_registration"]["ca"]
+    assert host.path(f"{own}/ca.pem").read_text().endswith(f"Changes are lost.\n{authority}")
+    assert not again or unchanged(run(**member))
+
+    for name in ("cert.pem", "key.pem"):  # what another program or a full disk may leave of it
+        host.write(f"{own}/{name}", "")
     run(device_identity_directory=other)
     assert host.path(f"{other}/device/current/key.pem").read_text() == "own key"
     left = {path for path in host.written() if path.startswith(own) and host.path(path).is_file()}
-    assert left == {f"{own}/{name}.pem" for name in ("cert", "key", "ca")}
+    assert left == {f"{own}/{name}.pem" for name in ("cert", "key")}
     for path in left:
         host.path(path).unlink()
     unit = host.path("/etc/systemd/system/flotta-gateway.service").read_text()

@@ -163,7 +163,7 @@ def test_the_namespace_may_have_another_name() -> None:
 def test_the_programs_understand_their_settings() -> None:
     objects = rendered(
         **{**EVERYTHING, "registration_namespaces": ["default", "shops"]},
-        auto_approval=False,
+        auto_approval=True,
         decommission_timeout=60,
         request_expiry=3600,
         device_certificate_days=7,
@@ -180,7 +180,7 @@ def test_the_programs_understand_their_settings() -> None:
     )
     assert operator.probe_address == ("0.0.0.0", 8081)  # noqa: S104
     assert operator.leader_elect
-    assert not operator.auto_approval
+    assert operator.auto_approval
     assert operator.bucket_auto_create
     assert operator.decommission_timeout == 60
     assert operator.request_expiry == 3600
@@ -280,7 +280,7 @@ def rollout_mark(objects: list[Object], name: str) -> str:
 
 
 def test_a_change_of_settings_rolls_out_the_program_that_reads_them_and_no_other() -> None:
-    before, after = rendered(), rendered(auto_approval=False)
+    before, after = rendered(), rendered(auto_approval=True)
     assert rollout_mark(before, OPERATOR) != rollout_mark(after, OPERATOR)
     assert rollout_mark(before, "flotta-edge-api") == rollout_mark(after, "flotta-edge-api")
     new_key = {**EVERYTHING, "s3": {**S3, "secret_key": "other"}}

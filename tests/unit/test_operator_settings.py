@@ -18,7 +18,7 @@ STORAGE = {
 def test_defaults() -> None:
     settings = Settings.from_environment({})
     assert settings == Settings()
-    assert settings.auto_approval
+    assert not settings.auto_approval
     assert settings.bucket_auto_create
     assert settings.decommission_timeout == 300
     assert settings.probe_address == ("127.0.0.1", 8081)
@@ -26,7 +26,7 @@ def test_defaults() -> None:
 
 def test_given_values() -> None:
     given = {
-        "AUTO_APPROVAL_PROCESS": "false",
+        "AUTO_APPROVAL_PROCESS": "true",
         "OBC_AUTO_CREATE": "0",
         "DECOMMISSION_TIMEOUT": "5",
         "MAX_CONCURRENT_RECONCILES": "7",
@@ -37,7 +37,7 @@ def test_given_values() -> None:
         "S3_CA_FILE": "/ca",
     }
     settings = Settings.from_environment(given)
-    assert not settings.auto_approval
+    assert settings.auto_approval
     assert not settings.bucket_auto_create
     assert (settings.decommission_timeout, settings.workers) == (5, 7)
     assert settings.leader_elect

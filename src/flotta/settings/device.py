@@ -206,9 +206,17 @@ DEVICE_ROLE: tuple[Setting[object], ...] = (
         most=10**7,
         role_input="device_decommission_timeout",
     ),
+    Number(
+        help="Seconds in which the device may join with the one-time certificate that the role "
+        "gives it.",
+        default=86400,
+        unit="seconds",
+        least=60,
+        most=10**8,
+        role_input="device_registration_validity",
+    ),
     Text(
-        help="Absolute path of the directory for the registration certificate and the device's own "
-        "certificates.",
+        help="Absolute path of the directory for the device's certificates.",
         default_help="`/etc/pki/consumer`; `/etc/flotta/device` on hosts of the RedHat family and "
         "where another program has its identity in `/etc/pki/consumer`",
         role_input="device_identity_directory",

@@ -10,8 +10,8 @@ EMBEDDED_CLASS = "flotta.project-flotta.io/embedded"
 PROBE_ADDRESS: Address = ("127.0.0.1", 8081)
 
 AUTO_APPROVAL = Flag(
-    help="Whether a device with a registration certificate joins without approval.",
-    default=True,
+    help="Whether every device that requests to join is approved, whatever its batch says.",
+    default=False,
     variable="AUTO_APPROVAL_PROCESS",
     option="auto_approval",
     role_input="operator_auto_approval",

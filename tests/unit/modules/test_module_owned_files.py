@@ -55,6 +55,25 @@ def test_an_identity_is_ours_by_its_certificate_and_the_key_by_the_certificate_b
         assert sorted(os.listdir(tmp_path)) == ["cert.pem", "key.pem"]
 
 
+@pytest.mark.parametrize("mark", [True, False])
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_file_is_ours_by_its_own_mark_or_by_what_is_beside_it(
+    tmp_path: Path, mark: bool, beside: bool
+) -> None:
+    (tmp_path / "ca.pem").write_text("# by flotta\n" if mark else "\n")
+    (tmp_path / "cert.pem").write_text(certificate(ORGANIZATION if beside else "Others"))
+    files = [
+        {
+            "path": str(tmp_path / "ca.pem"),
+            "like": str(tmp_path / "cert.pem"),
+            "texts": ["by flotta"],
+        },
+        {"path": str(tmp_path / "cert.pem"), "organization": ORGANIZATION},
+    ]
+    answer = run("owned_files", files=files, state="listed")
+    assert (str(tmp_path / "ca.pem") in answer["ours"]) is (mark or beside)
+
+
 def test_damaged_certificates_and_keys_without_one_are_not_ours(tmp_path: Path) -> None:
     broken = "-----BEGIN CERTIFICATE-----\n%%%a\n-----END CERTIFICATE-----\n"
     (tmp_path / "cert.pem").write_text(broken)

@@ -134,10 +134,11 @@ options:
     default: false
   auto_approval:
     description:
-      - Whether a device with a registration certificate joins without approval.
-      - With V(false), an administrator approves each device with C(flotta approve).
+      - Whether every device that requests to join is approved, whatever its batch says.
+      - With V(false), a rule of its registration batch approves a device, as for those that the role P(flotta.edge.device#role) sets
+        up, or an administrator with C(flotta approve).
     type: bool
-    default: true
+    default: false
   bucket_for_every_device:
     description:
       - Whether each device gets a bucket.
@@ -469,7 +470,7 @@ SETTINGS = {
     "registration_namespaces": {"type": "list", "elements": "str", "default": ["default"]},
     "device_certificate_days": {"type": "int", "default": 30},
     "proxy_protocol": {"type": "bool", "default": False},
-    "auto_approval": {"type": "bool", "default": True},
+    "auto_approval": {"type": "bool", "default": False},
     "bucket_for_every_device": {"type": "bool"},
     "bucket_storage_class": {"type": "str"},
     "decommission_timeout": {"type": "int", "default": 300},

@@ -51,7 +51,8 @@ options:
         type: str
       like:
         description:
-          - A path is flotta's if another entry of the list is. Names that entry by its O(files[].path).
+          - A path is flotta's if another entry of the list is. Names that entry by its O(files[].path). With another sign of this
+            entry, one of both is enough.
         type: path
   keep:
     description:
@@ -220,6 +221,11 @@ def explain_foreign(entry: Entry, path: str) -> str:
     return ""
 
 
+def has_sign(entry: Entry) -> bool:
+    """Tell whether the entry itself says how to tell."""
+    return bool(entry.texts or entry.organization or entry.contains or entry.target)
+
+
 def examine(entries: Sequence[Entry]) -> list[Finding]:
     """Return a finding for each path that exists, in the order of the entries."""
     owned: dict[str, bool] = {}
@@ -229,8 +235,9 @@ def examine(entries: Sequence[Entry]) -> list[Finding]:
         entry = entries[place]
         for path in list_existing(entry.path):
             foreign = explain_foreign(entry, path)
-            if entry.like is not None and not owned.get(entry.like):
-                foreign = f"{path} is beside {entry.like}, which is missing or not flotta's"
+            if entry.like is not None and (foreign or not has_sign(entry)):
+                beside = f"{path} is beside {entry.like}, which is missing or not flotta's"
+                foreign = "" if owned.get(entry.like) else beside
             owned[entry.path] = not foreign
             found.append((place, Finding(path, foreign)))
     return [finding for _place, finding in sorted(found, key=lambda pair: pair[0])]
