@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -16,9 +15,8 @@ from typing import Any
 import pytest
 from operator_site import Fleet, resource_api
 
-from flotta.identity.authority import Authority
 from flotta.resources.client import Client
-from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, NAMESPACE, SECRET, Kind
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, Kind
 
 ROOT = Path(__file__).parents[2]
 NOW = "2026-05-01T12:00:00Z"
@@ -30,7 +28,7 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield access("admin")
 
 
-def run(module: str, kubeconfig: Path, **parameters: Any) -> dict[str, Any]:
+def run(module: str, kubeconfig: Path, /, check: bool = False, **parameters: Any) -> dict[str, Any]:
     """Run a module on this machine; returns what it answers."""
     arguments = json.dumps({"kubeconfig": str(kubeconfig), **parameters})
     program = [
@@ -50,7 +48,11 @@ def run(module: str, kubeconfig: Path, **parameters: Any) -> dict[str, Any]:
         "PYTHONPATH": str(ROOT / "src"),
     }
     done = subprocess.run(
-        [*program, "-a", arguments], capture_output=True, text=True, env=environment, cwd=ROOT
+        [*program, *["--check"] * check, "-a", arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=ROOT,
     )
     assert "=>" in done.stdout, done.stdout + done.stderr
     answer: dict[str, Any] = json.loads(done.stdout.partition("=> ")[2])
@@ -196,46 +198,3 @@ async def test_device_is_quarantined_and_released_and_left_alone_without_a_wish(
         assert run("edge_device", kubeconfig, **device, quarantined=False)["changed"]
         assert await recorded() == {}
         assert not run("edge_device", kubeconfig, **device, quarantined=False)["changed"]
-
-
-async def control_plane_in(namespace: str, kubeconfig: Path) -> Authority:
-    """Make the Secret of a control plane's CA in a namespace of its own."""
-    authority = Authority.create("Flotta CA", "flotta")
-    pair = {"ca.crt": authority.certificate_pem, "ca.key": authority.key_pem}
-    data = {name: b64encode(value).decode() for name, value in pair.items()}
-    async with await Client.connect(str(kubeconfig)) as client:
-        await client.create(NAMESPACE, {"metadata": {"name": namespace}})
-        await client.create(
-            SECRET, {"metadata": {"name": "flotta-ca", "namespace": namespace}, "data": data}
-        )
-    return authority
-
-
-async def test_devices_that_are_set_up_at_once_get_one_registration_certificate(
-    kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = loaded("registration_certificate", monkeypatch)
-    await control_plane_in("crowd", kubeconfig)
-    async with await Client.connect(str(kubeconfig)) as client:
-        ca = await client.get(SECRET, "flotta-ca", "crowd")
-        crowd = SimpleNamespace(namespace="shops", control_plane_namespace="crowd")
-        # Both have looked, and nothing was there.
-        first, second = [await module.issue(client, ca, crowd, []) for _ in "ab"]
-    assert first["data"] == second["data"]
-
-
-async def test_registration_certificate_is_that_of_a_control_plane_in_another_namespace(
-    kubeconfig: Path, tmp_path: Path
-) -> None:
-    authority = await control_plane_in("edge", kubeconfig)
-    there = {"control_plane_namespace": "edge", "namespace": "shops"}
-    issued = run_and_register("registration_certificate", kubeconfig, tmp_path, **there)
-    assert (issued["changed"], issued["ca"]) == (True, authority.certificate_pem.decode())
-    again = run_and_register("registration_certificate", kubeconfig, tmp_path, **there)
-    assert (again["changed"], again["certificate"]) == (False, issued["certificate"])
-    # No task has no_log here.
-    assert "PRIVATE KEY" in issued["key"]
-    assert "PRIVATE KEY" not in issued["told"] + again["told"]
-    assert issued["key"].splitlines()[1] not in issued["told"] + again["told"]
-    # An error is no secret.
-    assert "no Flotta CA in namespace flotta" in run("registration_certificate", kubeconfig)["msg"]

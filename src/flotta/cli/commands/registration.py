@@ -38,6 +38,8 @@ async def _issue(client: Client, options: argparse.Namespace) -> str:
     existing = await batches.find(options.name)
     if existing is None:
         await batches.create(options.name, wanted)
+    elif (state := existing.state_at(datetime.now(UTC))) in ("expired", "revoked"):
+        raise ValueError(f"the registration batch {options.name} is {state}; choose another name")
     elif wanted and _without_expiry(wanted) != _without_expiry(existing.fields):
         raise ValueError(
             f"the registration batch {options.name} exists with another specification; choose "
