@@ -13,7 +13,17 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from operator_site import ENGINES, SOURCE, Fleet, Object, Site, operator_site, phase
+from edge_site import edge_api, fleet_of
+from operator_site import (
+    ENGINES,
+    SOURCE,
+    Fleet,
+    Object,
+    Site,
+    phase,
+    resource_api,
+    running_operator,
+)
 
 from flotta.resources.client import Client, Conflict
 from flotta.resources.kinds import EDGE_DEVICE, EVENT, SIGNED_REQUEST
@@ -27,7 +37,7 @@ APPROVAL = {
     "at": "2026-05-01T11:59:00Z",
 }
 BY_RULE = {"approval": json.dumps(APPROVAL), "registration-batch": "shops"}
-EXPIRY = 4  # seconds
+EXPIRY = 6  # seconds
 CREATED = "edgedeviceSignedRequest"
 
 
@@ -36,9 +46,21 @@ def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     directory = tmp_path_factory.mktemp("decisions")
-    settings = {"AUTO_APPROVAL_PROCESS": "false", "REQUEST_EXPIRY": str(EXPIRY)}
-    with operator_site(directory, request.param, **settings) as found:
-        yield found
+    with resource_api(directory, request.param) as access:
+        yield Site(directory, directory / "operator.log", None, access)
+
+
+@pytest.fixture
+def operator(site: Site) -> Iterator[None]:
+    """Run an operator that approves by rules alone."""
+    with running_operator(site, AUTO_APPROVAL_PROCESS="false"):
+        yield
+
+
+@pytest.fixture
+def forgetful_operator(site: Site) -> Iterator[None]:
+    with running_operator(site, AUTO_APPROVAL_PROCESS="false", REQUEST_EXPIRY=str(EXPIRY)):
+        yield
 
 
 @pytest.fixture
@@ -72,6 +94,7 @@ def flotta(site: Site, *arguments: str) -> str:
     ).stdout
 
 
+@pytest.mark.usefixtures("operator")
 async def test_a_rule_and_an_administrator_are_named_with_their_evidence(
     fleet: Fleet, site: Site
 ) -> None:
@@ -105,6 +128,33 @@ async def test_a_rule_and_an_administrator_are_named_with_their_evidence(
     assert rows["ruled"]["decided_by"] == "registration batch shops"
 
 
+@pytest.mark.usefixtures("operator")
+async def test_a_device_joins_by_the_rule_of_its_batch_and_keeps_what_that_gave(
+    fleet: Fleet, site: Site
+) -> None:
+    given = {"role": "till", "device.hostname": "till-9"}
+    rule = {"deviceIDs": ["till-9"], "labels": given, "approval": {"mode": "Automatic"}}
+    with edge_api(site.directory, site.access) as edge:
+        async with fleet_of(edge) as admitted:
+            device = admitted.device("till-9", await admitted.issue("tills", **rule))
+
+            async def may_register() -> bool:
+                return (await device.enrol()).status == 208
+
+            await eventually(may_register)
+            assert (await device.register(hostname="till-1")).status == 200
+            await device.close()
+    joined = await fleet.seen(EDGE_DEVICE, "till-9", lambda _: True)
+    labels = joined["metadata"]["labels"]
+    assert {key: labels.get(key) for key in given} == given
+    assert CREATED not in labels
+    request = await fleet.seen(SIGNED_REQUEST, "till-9", decided)
+    decision = request["status"]["decision"]
+    assert decision["by"] == "registration batch tills"
+    assert "The id till-9 is listed" in decision["evidence"]
+
+
+@pytest.mark.usefixtures("forgetful_operator")
 async def test_only_an_admitted_device_that_never_came_expires(fleet: Fleet) -> None:
     await fleet.device("made-by-hand", role="kept")
     await ask(fleet, "made-by-hand", {}, approved=True)
