@@ -62,7 +62,7 @@ def plan_batch(secret: StoredSecret, authority: Authority, now: datetime) -> Bat
     if state is State.ACTIVE:
         return _plan_active(secret, specification, certificate, authority)
     ended = specification.ended_at(now, end)
-    if ended is not None and ended + timedelta(days=REMOVAL_DAYS) <= now:
+    if certificate and ended is not None and ended + timedelta(days=REMOVAL_DAYS) <= now:
         return BatchChange(None)
     removed = {PRIVATE_KEY_KEY} if state is State.REVOKED else set()
     data = {key: value for key, value in secret.data.items() if key not in removed}

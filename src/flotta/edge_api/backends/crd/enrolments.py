@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
@@ -18,8 +18,10 @@ from flotta.edge_api.backends.crd.batches import Batches
 from flotta.edge_api.backends.crd.pending_requests import PendingRequests
 from flotta.edge_api.backends.crd.quarantine import require_released
 from flotta.edge_api.backends.crd.requests import (
+    Enrolment,
+    bind_request,
     new_request,
-    refreshed_request,
+    refresh_request,
     request_namespace,
 )
 from flotta.edge_api.backends.crd.uses import Uses
@@ -34,7 +36,7 @@ from flotta.fleet.joining import (
     is_approved,
     is_declined,
 )
-from flotta.fleet.registration_batches import BATCH_ANNOTATION
+from flotta.fleet.registration_batches import APPROVAL_ANNOTATION, BATCH_ANNOTATION
 from flotta.identity.peers import Peer
 from flotta.own_names import EDGE_API
 from flotta.protocol.models import EnrolmentInfo, Features
@@ -54,17 +56,6 @@ FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 # at the registration.
 FEATURES_LIMIT = 16 * 1024
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Enrolment:
-    """A device that a batch admits, and what it says about itself."""
-
-    peer: Peer
-    batch: Batch
-    applicant: Applicant
-    namespace: str
-    features: StoredFeatures | None
 
 
 class Enrolments:
@@ -105,7 +96,8 @@ class Enrolments:
         namespace = request_namespace(request) if request else enrolment.namespace
         device = await self._client.get_or_none(EDGE_DEVICE, device_id, namespace)
         require_released(device)
-        _require_same_key(device, request, enrolment.applicant.key_fingerprint)
+        if not _has_claim(enrolment, device, request):
+            _require_same_key(device, request, enrolment.applicant.key_fingerprint)
         if device is not None and is_being_deleted(device):
             return False
         if request is None:
@@ -120,11 +112,7 @@ class Enrolments:
         applicant, batch = enrolment.applicant, enrolment.batch
         with self._pending.place(applicant.device_id, enrolment.namespace, batch.name):
             decision = await self._decide(enrolment)
-            request = new_request(
-                enrolment.peer, batch, applicant, enrolment.namespace, decision, datetime.now(UTC)
-            )
-            if enrolment.features is not None:
-                request["spec"]["features"] = enrolment.features
+            request = new_request(enrolment, decision, datetime.now(UTC))
             try:
                 created = await self._client.create(SIGNED_REQUEST, request)
             except AlreadyExists:
@@ -136,16 +124,15 @@ class Enrolments:
     async def _refresh(self, enrolment: Enrolment, request: SignedRequest) -> None:
         """Bind the request to the key of the device, and ask the rule of its batch again."""
         applicant, batch = enrolment.applicant, enrolment.batch
-        decision: Decision | None = None
-        waits = not is_approved(request) and not is_declined(request)
-        if waits and _may_be_decided(request, batch, applicant):
+        patch = bind_request(request, applicant.key_fingerprint)
+        if _may_be_decided(enrolment, request):
+            if annotations_of(request).get(BATCH_ANNOTATION, batch.name) == batch.name:
+                enrolment = replace(enrolment, namespace=request_namespace(request))
             require_admitted(
-                batch, applicant.device_id, request_namespace(request), applicant.key_fingerprint
+                batch, applicant.device_id, enrolment.namespace, applicant.key_fingerprint
             )
             decision = await self._decide(enrolment)
-        patch = refreshed_request(
-            request, enrolment.peer, batch, applicant, decision, datetime.now(UTC)
-        )
+            patch = refresh_request(request, new_request(enrolment, decision, datetime.now(UTC)))
         if patch:
             await self._client.merge_patch(
                 SIGNED_REQUEST, applicant.device_id, REQUEST_NAMESPACE, as_read(patch, request)
@@ -209,16 +196,39 @@ def _stored_features(features: Features) -> StoredFeatures:
     return fit_report(stored, SIGNED_REQUEST, "spec", "features")
 
 
-def _may_be_decided(request: SignedRequest, batch: Batch, applicant: Applicant) -> bool:
-    """Tell whether the rule of a batch may decide: it is that of the request, or the same device's.
+def _has_claim(
+    enrolment: Enrolment, device: EdgeDevice | None, request: SignedRequest | None
+) -> bool:
+    """Tell whether an administrator gave this id to the device, and to no other one so far.
 
-    A device that got another registration certificate proves by its key that it is the same.
+    Who merely came first under the id, with the certificate of another batch, keeps it from nobody
+    whose own batch lists the id and approves it.
     """
-    noted = annotations_of(request)
-    key = noted.get(KEY_ANNOTATION)
-    if key and applicant.key_fingerprint:
-        return key == applicant.key_fingerprint
-    return not key and noted.get(BATCH_ANNOTATION, batch.name) == batch.name
+    if request is None or is_approved(request) or is_declined(request):
+        return False
+    if device is not None and has_joined(device):
+        return False
+    applicant, batch = enrolment.applicant, enrolment.batch
+    noted, ids = annotations_of(request), batch.specification.device_ids
+    if not applicant.key_fingerprint or noted.get(BATCH_ANNOTATION) == batch.name:
+        return False
+    if APPROVAL_ANNOTATION in noted or ids is None or applicant.device_id not in ids.listed:
+        return False
+    return decide(batch.name, batch.specification, applicant).approves
+
+
+def _may_be_decided(enrolment: Enrolment, request: SignedRequest) -> bool:
+    """Tell whether the rule of the device's batch may decide about a request.
+
+    It has to wait, and be of this batch, or of this very device, which got another certificate.
+    """
+    if is_approved(request) or is_declined(request):
+        return False
+    noted, key = annotations_of(request), enrolment.applicant.key_fingerprint
+    bound = noted.get(KEY_ANNOTATION)
+    if bound and key:
+        return bound == key or _has_claim(enrolment, None, request)
+    return not bound and noted.get(BATCH_ANNOTATION, enrolment.batch.name) == enrolment.batch.name
 
 
 def _require_same_key(

@@ -5,15 +5,13 @@ See docs/reference/control-plane.md#requests.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from flotta.edge_api.batches import Batch
 from flotta.fleet.approval_rules import Applicant, Decision, read_approval, write_approval
-from flotta.fleet.joining import (
-    CERTIFICATE_ANNOTATION,
-    KEY_ANNOTATION,
-    REQUEST_NAMESPACE,
-)
+from flotta.fleet.joining import CERTIFICATE_ANNOTATION, KEY_ANNOTATION, REQUEST_NAMESPACE
 from flotta.fleet.registration_batches import (
     APPROVAL_ANNOTATION,
     APPROVAL_WITHHELD_ANNOTATION,
@@ -22,9 +20,29 @@ from flotta.fleet.registration_batches import (
 )
 from flotta.identity.peers import Peer
 from flotta.resources.changes import change_metadata, change_spec
-from flotta.resources.objects.devices import SignedRequest, SignedRequestSpec
+from flotta.resources.objects.devices import Features, SignedRequest, SignedRequestSpec
 from flotta.resources.objects.meta import MergePatch
 from flotta.resources.views import annotations_of, spec_of
+
+# Annotations that the Edge API alone writes, as of the last enrolment before the decision.
+NOTED = (
+    CERTIFICATE_ANNOTATION,
+    BATCH_ANNOTATION,
+    SOURCE_ADDRESS_ANNOTATION,
+    APPROVAL_ANNOTATION,
+    APPROVAL_WITHHELD_ANNOTATION,
+)
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """A device that a batch admits, and what it says about itself."""
+
+    peer: Peer
+    batch: Batch
+    applicant: Applicant
+    namespace: str
+    features: Features | None
 
 
 def request_namespace(request: SignedRequest) -> str:
@@ -32,17 +50,24 @@ def request_namespace(request: SignedRequest) -> str:
     return spec_of(request).get("targetNamespace") or REQUEST_NAMESPACE
 
 
-def new_request(
-    peer: Peer,
-    batch: Batch,
-    applicant: Applicant,
-    namespace: str,
-    decision: Decision,
-    now: datetime,
-) -> SignedRequest:
-    """Return the request of a device."""
-    noted = {**_origin(peer, batch, applicant), **_decided(batch, decision, now)}
-    spec = _joining_as({"targetNamespace": namespace, "approved": False}, batch)
+def new_request(enrolment: Enrolment, decision: Decision, now: datetime) -> SignedRequest:
+    """Return the request of a device about which the rule of its batch decided so."""
+    batch, applicant = enrolment.batch, enrolment.applicant
+    noted = {
+        CERTIFICATE_ANNOTATION: enrolment.peer.fingerprint,
+        BATCH_ANNOTATION: batch.name,
+        KEY_ANNOTATION: applicant.key_fingerprint,
+        SOURCE_ADDRESS_ANNOTATION: applicant.source_address,
+        APPROVAL_ANNOTATION: write_approval(batch.name, decision, now) if decision.approves else "",
+        APPROVAL_WITHHELD_ANNOTATION: decision.withheld,
+    }
+    spec: SignedRequestSpec = {"targetNamespace": enrolment.namespace, "approved": False}
+    if batch.specification.target_set:
+        spec["targetSet"] = batch.specification.target_set
+    if batch.specification.labels:
+        spec["labels"] = dict(batch.specification.labels)
+    if enrolment.features is not None:
+        spec["features"] = enrolment.features
     return {
         "metadata": {
             "name": applicant.device_id,
@@ -53,75 +78,37 @@ def new_request(
     }
 
 
-def refreshed_request(
-    request: SignedRequest,
-    peer: Peer,
-    batch: Batch,
-    applicant: Applicant,
-    decision: Decision | None,
-    now: datetime,
-) -> MergePatch:
-    """Return the patch for a device that enrols again, empty for none.
+def bind_request(request: SignedRequest, key_fingerprint: str) -> MergePatch:
+    """Return the patch that gives a request without a key this one, empty for none."""
+    if not key_fingerprint or KEY_ANNOTATION in annotations_of(request):
+        return {}
+    return change_metadata({"annotations": {KEY_ANNOTATION: key_fingerprint}})
 
-    A request without a key gets the one of the device. `decision` is that of the batch's rule,
-    None when the request is decided, or belongs to another batch or key.
+
+def refresh_request(request: SignedRequest, wanted: SignedRequest) -> MergePatch:
+    """Return the patch that makes a request that waits the one that would be new now.
+
+    Empty for none. The spec changes only with the batch: what an administrator changed stays.
     """
-    known = annotations_of(request)
-    wanted: dict[str, str | None] = {}
-    if applicant.key_fingerprint and KEY_ANNOTATION not in known:
-        wanted[KEY_ANNOTATION] = applicant.key_fingerprint
-    if decision is not None:
-        wanted |= _origin(peer, batch, applicant)
-        if not _is_same_approval(known.get(APPROVAL_ANNOTATION), decision):
-            wanted |= _decided(batch, decision, now)
-    changed = {
-        key: text or None for key, text in wanted.items() if known.get(key) != (text or None)
+    known, new = annotations_of(request), annotations_of(wanted)
+    changed: dict[str, str | None] = {
+        key: new.get(key) for key in NOTED if known.get(key) != new.get(key)
     }
+    if _is_same_approval(known, new):
+        changed.pop(APPROVAL_ANNOTATION, None)
+    if KEY_ANNOTATION in new and new[KEY_ANNOTATION] != known.get(KEY_ANNOTATION):
+        changed[KEY_ANNOTATION] = new[KEY_ANNOTATION]
     if not changed:
         return {}
     patch = change_metadata({"annotations": changed})
     if BATCH_ANNOTATION in changed and BATCH_ANNOTATION in known:
-        return {**patch, **change_spec(request, _joining_as(spec_of(request), batch))}
+        return {**patch, **change_spec(request, spec_of(wanted))}
     return patch
 
 
-def _joining_as(spec: SignedRequestSpec, batch: Batch) -> SignedRequestSpec:
-    """Return the spec with the set and the labels of a batch."""
-    joining: SignedRequestSpec = {**spec}
-    joining.pop("targetSet", None)
-    joining.pop("labels", None)
-    if batch.specification.target_set:
-        joining["targetSet"] = batch.specification.target_set
-    if batch.specification.labels:
-        joining["labels"] = dict(batch.specification.labels)
-    return joining
-
-
-def _origin(peer: Peer, batch: Batch, applicant: Applicant) -> dict[str, str | None]:
-    noted: dict[str, str | None] = {
-        CERTIFICATE_ANNOTATION: peer.fingerprint,
-        BATCH_ANNOTATION: batch.name,
-        SOURCE_ADDRESS_ANNOTATION: applicant.source_address,
-    }
-    if applicant.key_fingerprint:
-        noted[KEY_ANNOTATION] = applicant.key_fingerprint
-    return noted
-
-
-def _decided(batch: Batch, decision: Decision, now: datetime) -> dict[str, str | None]:
-    approval = write_approval(batch.name, decision, now) if decision.approves else None
-    return {
-        APPROVAL_ANNOTATION: approval,
-        APPROVAL_WITHHELD_ANNOTATION: decision.withheld or None,
-    }
-
-
-def _is_same_approval(text: str | None, decision: Decision) -> bool:
-    """Tell whether the request has this approval; only its time differs."""
-    known = read_approval(text)
-    return (
-        known is not None
-        and decision.approves
-        and known["rule"] == decision.rule
-        and tuple(known["evidence"]) == decision.evidence
-    )
+def _is_same_approval(known: Mapping[str, str], new: Mapping[str, str]) -> bool:
+    """Tell whether the request has this approval, only from another time."""
+    before, after = (read_approval(noted.get(APPROVAL_ANNOTATION)) for noted in (known, new))
+    if before is None or after is None:
+        return False
+    return {**before, "at": ""} == {**after, "at": ""}
