@@ -483,3 +483,39 @@ async def test_an_agent_of_v0_2_that_runs_a_workload_with_a_broken_reference_get
         lasting.put(SECRET, LATE)
         await asyncio.sleep(0.1)
     assert (await backend.get_configuration(PEER)).version
+
+
+async def test_a_certificate_is_no_write_of_its_own_after_an_upgrade(
+    store: Store, backend: CrdBackend
+) -> None:
+    """All devices of a fleet send a heartbeat within a minute after it."""
+    beat = Heartbeat(status="up", workloads=[WorkloadStatus(name="web", status="Running")])
+    await backend.record_heartbeat(PEER, "m-1", beat)
+    status = dict(store.device()["status"])
+    assert status.pop("certificate")["notAfter"] == format_time(NOW)
+    status["lastSeenTime"] = format_time(datetime.now(UTC))
+    store.put(EDGE_DEVICE, device({}, status))  # as an earlier release wrote it
+    await asyncio.sleep(0.1)
+
+    before = store.patches
+    await backend.record_heartbeat(PEER, "m-2", beat)
+    assert store.patches == before
+    status["lastSeenTime"] = format_time(datetime.now(UTC) - timedelta(hours=1))
+    store.put(EDGE_DEVICE, device({}, status))
+    await eventually(lambda: store.device()["status"].get("certificate"))
+    assert store.patches == before + 1  # together with the time
+
+
+async def test_a_renewed_certificate_is_written_with_the_first_heartbeat_and_then_no_more(
+    store: Store, backend: CrdBackend
+) -> None:
+    await backend.record_heartbeat(PEER, "m-1", Heartbeat(status="up"))
+    renewed = dataclasses.replace(PEER, serial_number="1f", authority="ab12")
+    await backend.record_heartbeat(renewed, "m-2", Heartbeat(status="up"))
+    written = store.patches
+    for message in ("m-3", "m-4"):
+        await backend.record_heartbeat(renewed, message, Heartbeat(status="up"))
+
+    assert store.patches == written
+    certificate = store.device()["status"]["certificate"]
+    assert (certificate["serialNumber"], certificate["authority"]) == ("1f", "ab12")

@@ -1,20 +1,13 @@
-"""Which CAs a device trusts, and when it renews because the control plane wants it."""
+"""Which CAs a device trusts."""
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from flotta.gateway.clock import Clock
-from flotta.gateway.http_client import HttpResponse
 from flotta.gateway.identity import Identity
 from flotta.gateway.identity_store import IdentityStore
-from flotta.gateway.renewal import Renewal
-from flotta.gateway.settings import Timing
 from flotta.identity.authority import Authority
 from flotta.identity.requests import load_request
 from flotta.identity.rollover import succeed
@@ -136,56 +129,3 @@ def test_what_is_not_the_fleets_cas_is_not_taken_over(
         assert identity.is_device
         assert caplog.text.count("[CABundleRefused]") == number
         assert open_store(pki).trusted == former.certificate_pem
-
-
-class Requests:
-    """Counts renewals; each is granted."""
-
-    def __init__(self, pki: Path, authority: Authority, done: asyncio.Event) -> None:
-        self.made = 0
-        self._pki = pki
-        self._authority = authority
-        self._done = done
-
-    async def renew(self, _: Identity) -> HttpResponse:
-        self.made += 1
-        install(self._pki, self._authority)
-        self._done.set()
-        return HttpResponse(200, {})
-
-
-def renewal_of(pki: Path, requests: Any, spread: float) -> Renewal:
-    timing = Timing(wanted_spread=spread)
-    return Renewal(open_store(pki), requests, Clock(pki / "clock"), timing, DEVICE)
-
-
-async def test_a_certificate_that_is_wanted_again_is_renewed_once(
-    pki: Path, former: Authority, rolled: Authority
-) -> None:
-    used, done = install(pki, former), asyncio.Event()
-    requests = Requests(pki, rolled, done)
-    renewal = renewal_of(pki, requests, spread=0.0)
-    running = asyncio.create_task(renewal.run())
-    await asyncio.sleep(0)
-    renewal.want(used)
-    await asyncio.wait_for(done.wait(), 30)
-    renewal.want(used)  # a heartbeat that was on its way
-    for _ in range(20):
-        await asyncio.sleep(0)
-    running.cancel()
-    assert requests.made == 1
-
-
-def test_a_fleet_that_is_asked_at_once_renews_over_an_hour(pki: Path, former: Authority) -> None:
-    used = install(pki, former)
-    waits = []
-    for _ in range(300):
-        renewal = renewal_of(pki, SimpleNamespace(), Timing().wanted_spread)
-        renewal.want(used)
-        waits.append(renewal._seconds_left(used))
-        renewal.want(used)  # every heartbeat asks again
-        assert renewal._seconds_left(used) <= waits[-1]
-    assert max(waits) > 3000
-    assert min(waits) < 600
-    in_ten_minutes = sum(1200 < seconds < 1800 for seconds in waits)
-    assert 20 < in_ten_minutes < 90  # 50 on the average, six standard deviations around it
