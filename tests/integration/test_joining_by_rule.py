@@ -21,7 +21,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeSite]:
     with ExitStack() as stack:
         access = stack.enter_context(resource_api(directory, "embedded"))
         operator = Site(directory, directory / "operator.log", None, access)
-        settings = {"AUTO_APPROVAL_PROCESS": "false", "OBC_AUTO_CREATE": "false"}
+        default = {"AUTO_APPROVAL_PROCESS": ""}  # other tests of the operator approve everybody
+        settings = {**default, "OBC_AUTO_CREATE": "false"}
         stack.enter_context(running_operator(operator, **settings))
         yield stack.enter_context(edge_api(directory, access))
 
