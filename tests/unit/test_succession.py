@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,10 +11,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtensionOID
 
+from flotta.edge_api.stored_authority import StoredAuthority
 from flotta.identity.authority import Authority
 from flotta.identity.issuers import issued_by
 from flotta.identity.keys import key_to_pem, new_key
 from flotta.identity.lifetime import load_certificate
+from flotta.identity.peers import read_peer
+from flotta.identity.requests import certificate_request, load_request
 from flotta.identity.rollover import Succession, is_of_fleet, succeed
 
 
@@ -113,3 +116,21 @@ def test_the_bundle_says_which_ca_issues_and_whether_a_former_one_is_left(
 def test_a_ca_of_the_users_own_pki_is_told_from_one_of_a_fleet(former: Authority) -> None:
     assert is_of_fleet(former.certificate)
     assert not is_of_fleet(Authority.create("Corp CA", "Corp").certificate)
+
+
+def test_devices_renew_when_the_ca_is_rolled_and_once_more_when_that_has_ended(
+    former: Authority, succession: Succession
+) -> None:
+    new, now = succession.authority, datetime.now(UTC)
+
+    def wants(authority: Authority, issuer: Authority, finished: datetime | None = None) -> bool:
+        csr = load_request(certificate_request(new_key(), "till-1"))
+        issued = load_certificate(issuer.sign_device(csr, "till-1", "default", "uid", 30))
+        peer = read_peer(issued.public_bytes(serialization.Encoding.DER))
+        return StoredAuthority(authority, b"", finished).wants_renewal(peer)
+
+    assert not wants(former, former)
+    assert wants(new, former)
+    assert not wants(new, new)
+    assert wants(new.alone(), new, now + timedelta(minutes=1))
+    assert not wants(new.alone(), new, now - timedelta(minutes=1))

@@ -22,9 +22,9 @@ from flotta.edge_api.backends.backend import SecretStore, StoredSecret
 from flotta.edge_api.batch_certificates import BatchCertificates
 from flotta.edge_api.batch_plans import plan_batch
 from flotta.edge_api.key_forms import rewrite_keys
-from flotta.edge_api.rollover import CROSS
 from flotta.edge_api.secret_conflicts import retry_on_secret_conflict
 from flotta.edge_api.settings import Settings
+from flotta.edge_api.stored_authority import StoredAuthority, read_authority
 from flotta.fleet.batch_specification import (
     SpecificationError,
     dump_specification,
@@ -52,9 +52,13 @@ log = logging.getLogger(__name__)
 class Material:
     """The authority for devices, and the server's own certificate and key."""
 
-    authority: Authority
+    stored: StoredAuthority
     server: CertificateAndKey
-    cross: bytes = b""  # PEM of the authority's key, signed by the CA before it
+
+    @property
+    def authority(self) -> Authority:
+        """The CA that issues."""
+        return self.stored.authority
 
     @property
     def bundle(self) -> str:
@@ -76,7 +80,7 @@ class Material:
         """
         with tempfile.TemporaryDirectory(prefix="flotta-edge-api-") as name:
             certificate, key = Path(name, "server.crt"), Path(name, "server.key")
-            certificate.write_bytes(b"\n".join((self.server.certificate, self.cross)))
+            certificate.write_bytes(b"\n".join((self.server.certificate, self.stored.cross)))
             handle = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(self.server.key)
@@ -106,26 +110,24 @@ class Certificates:
         """
         if starting:
             await rewrite_keys(self._secrets)
-        authority, cross = await self._ensure_authority()
+        stored = await self._ensure_authority()
+        authority = stored.authority
         names = list(self._settings.server_names) if starting else []
         server = await self._ensure_server(authority, names)
         await self.batches.keep_all()
         await self._ensure_registration(authority)
-        return Material(authority, server, cross)
+        return Material(stored, server)
 
     async def _read_authority(self) -> Authority:
-        authority, _ = await self._ensure_authority()
-        return authority
+        return (await self._ensure_authority()).authority
 
-    async def _ensure_authority(self) -> tuple[Authority, bytes]:
+    async def _ensure_authority(self) -> StoredAuthority:
         secret = await self._secrets.read(CA_SECRET)
         if secret is None:
             new = Authority.create(FLEET_CA)
             issued = CertificateAndKey(new.certificate_pem, new.key_pem)
             secret = await self._secrets.create(CA_SECRET, _secret_data("ca", issued))
-        issued = _read_secret(secret, "ca")
-        authority = Authority.from_pem(issued.certificate, issued.key)
-        return authority, _cross_certificate(secret, authority)
+        return read_authority(secret)
 
     async def _ensure_server(self, authority: Authority, required: list[str]) -> CertificateAndKey:
         return await retry_on_secret_conflict(lambda: self._renew_server(authority, required))
@@ -158,16 +160,6 @@ class Certificates:
         change = plan_batch(StoredSecret(name, batch, "", True), authority, datetime.now(UTC))
         if change is not None and change.data is not None:
             await self._secrets.create(name, change.data, registration=True)
-
-
-def _cross_certificate(secret: StoredSecret, authority: Authority) -> bytes:
-    """Return what vouches for this CA; b"" without it, or when it vouches for another key."""
-    pem = secret.data.get(CROSS, b"")
-    try:
-        fits = load_certificate(pem).public_key() == authority.certificate.public_key()
-    except IdentityError:
-        return b""
-    return pem if fits else b""
 
 
 def _reason_to_renew(

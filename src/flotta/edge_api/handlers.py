@@ -224,13 +224,9 @@ class Handlers:
         response = messages.empty_response()
         if not complete:
             response.headers[WANTED_HEADER] = HARDWARE
-        elif self._is_of_former_authority(peer):
+        elif self._material().stored.wants_renewal(peer):
             response.headers[WANTED_HEADER] = CERTIFICATE
         return response
-
-    def _is_of_former_authority(self, peer: Peer) -> bool:
-        authority = self._material().authority
-        return authority.has_former and peer.authority != authority.identifier
 
     async def _handle_playbooks(self, peer: Peer, device_id: str, message: Message) -> web.Response:
         """Respond that there is nothing to run.

@@ -6,7 +6,8 @@ The order of the steps, each of which can be repeated:
    other CA have the longest time.
 2. Roll: one write of the Secret makes the new CA the one that issues, with both trusted.
 3. Finish: one write of the Secret takes the former CA out. `Certificates` then issues the server
-   certificate again, and the cross certificate beside it vouches for the new CA.
+   certificate again, and the cross certificate beside it vouches for the new CA. Devices whose
+   certificate is older are asked to renew once more: with it they forget the former CA.
 
 Replicas that work on one request meet at the version of the Secret. The Secret names the request
 that it was written for, so a repeat after an interruption finds that its work is done.
@@ -21,6 +22,7 @@ from flotta.edge_api.backends.authority_store import AuthorityStore
 from flotta.edge_api.backends.backend import SecretStore, StoredSecret
 from flotta.edge_api.secret_conflicts import retry_on_secret_conflict
 from flotta.edge_api.settings import Settings
+from flotta.edge_api.stored_authority import CROSS, FINISHED, REQUEST, read_authority
 from flotta.identity.authority import Authority
 from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import issued_by
@@ -35,9 +37,8 @@ from flotta.identity.rollover import (
 from flotta.own_names import CA_SECRET, HOST_SECRET
 from flotta.protocol.reasons.authority import CA_ROLLOVER_REFUSED, FORMER_CA_IN_USE
 from flotta.protocol.reasons.reason import with_code
+from flotta.rfc3339 import format_time
 
-CROSS = "cross.crt"  # in the Secret of the CA: its name and key, signed by the former CA
-REQUEST = "rollover"  # in the Secret of the CA: the id of the request that it was written for
 FRESH = timedelta(hours=1)  # age of a server certificate that is not issued once more
 NAMED = 50  # devices in an answer
 log = logging.getLogger(__name__)
@@ -73,8 +74,8 @@ class Rollover:
         if secret.data.get(REQUEST) == request.id.encode():
             return _done(request)
         try:
-            authority = Authority.from_pem(secret.data["ca.crt"], secret.data["ca.key"])
-        except (IdentityError, KeyError) as error:
+            authority = read_authority(secret).authority
+        except IdentityError as error:
             return _refuse(f"Secret {CA_SECRET} cannot be used: {error}")
         if not is_of_fleet(authority.certificate):
             return _refuse(
@@ -126,7 +127,11 @@ class Rollover:
         left = await self._store.list_devices_of_others(authority.identifier)
         if left and not request.forced:
             return RolloverAnswer(_name_devices(left), FORMER_CA_IN_USE)
-        new = {"ca.crt": authority.alone().certificate_pem, REQUEST: request.id.encode()}
+        new = {
+            "ca.crt": authority.alone().certificate_pem,
+            FINISHED: format_time(datetime.now(UTC)).encode(),
+            REQUEST: request.id.encode(),
+        }
         await self._secrets.replace(secret, {**secret.data, **new})
         return _done(request)
 

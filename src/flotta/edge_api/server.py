@@ -236,8 +236,8 @@ def _refuse(status: int, sentence: str) -> web.Response:
 
 
 def _differs(old: Material, new: Material) -> bool:
-    return (old.server, old.cross, old.authority.certificate_pem) != (
+    return (old.server, old.stored.cross, old.authority.certificate_pem) != (
         new.server,
-        new.cross,
+        new.stored.cross,
         new.authority.certificate_pem,
     )
