@@ -128,6 +128,11 @@ def test_the_end_of_a_rollover_is_proposed_when_every_device_has_renewed() -> No
     assert describe_devices(fleet, NOW) == ["Devices: 1, of which 0 did not renew in time."]
 
 
+def test_devices_that_a_forced_end_shut_out_are_named() -> None:
+    fleet = fleet_of(ROLLED.alone(), device("till-1", FORMER.identifier))
+    assert "trusted no longer: shop/till-1. " in describe_devices(fleet, NOW)[-1]
+
+
 def test_each_kind_that_expires_gets_one_sentence_with_a_next_step() -> None:
     steps = describe_steps(
         [expiry("CA", 300, 9), expiry("CA", 300, 8), expiry("device", 30, 9)], NOW

@@ -108,9 +108,16 @@ def describe_devices(certificates: FleetCertificates, now: datetime) -> list[str
     said = [f"Devices: {devices.total}, of which {soon} did not renew in time."]
     if devices.unknown:
         said.append(f"No certificate was seen yet of {_name(devices.unknown)}.")
-    if certificates.published is None or len(certificates.published.authorities) == 1:
+    if certificates.published is None:
         return said
-    if devices.former:
+    if len(certificates.published.authorities) == 1:
+        if devices.former:
+            said.append(
+                "Shut out, as their certificate is of a CA that is trusted no longer: "
+                f"{_name(devices.former)}. To let one join again, delete its EdgeDevice and run "
+                "the role flotta.edge.device"
+            )
+    elif devices.former:
         said.append(f"The CA is rolled over. Of the former CA: {_name(devices.former)}.")
     elif not devices.unknown:
         said.append("The CA is rolled over. To end it: flotta certificates finish-ca")

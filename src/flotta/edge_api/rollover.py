@@ -35,12 +35,14 @@ from flotta.identity.rollover import (
     succeed,
 )
 from flotta.own_names import CA_SECRET, HOST_SECRET
+from flotta.printable_text import printable
 from flotta.protocol.reasons.authority import CA_ROLLOVER_REFUSED, FORMER_CA_IN_USE
 from flotta.protocol.reasons.reason import with_code
 from flotta.rfc3339 import format_time
 
 FRESH = timedelta(hours=1)  # age of a server certificate that is not issued once more
 NAMED = 50  # devices in an answer
+AUTHOR_LENGTH = 128  # characters in the log
 log = logging.getLogger(__name__)
 
 
@@ -64,7 +66,11 @@ class Rollover:
         if answer.is_refusal:
             log.warning("%s", with_code(answer.message, answer.code))
         else:
-            log.info("%s (asked for by %s)", answer.message, request.by or "an administrator")
+            log.info(
+                "%s (asked for by %s)",
+                answer.message,
+                printable(request.by, AUTHOR_LENGTH) or "an administrator",
+            )
         await self._store.answer(request, answer)
 
     async def _carry_out(self, request: RolloverRequest) -> RolloverAnswer:
@@ -152,7 +158,8 @@ def _refuse(sentence: str) -> RolloverAnswer:
 def _name_devices(devices: list[str]) -> str:
     named = ", ".join(devices[:NAMED])
     more = f" and {len(devices) - NAMED} more" if len(devices) > NAMED else ""
+    count = "1 device was" if len(devices) == 1 else f"{len(devices)} devices were"
     return (
-        f"{len(devices)} devices were not heard from with a certificate of the new CA: {named}"
+        f"{count} not heard from with a certificate of the new CA: {named}"
         f"{more}. Wait for them, or give them up: flotta certificates finish-ca --force"
     )
