@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge_site import Device, Site, fleet_of, free_port, process, wait_for_ready
+from edge_site import Device, Fleet, Site, fleet_of, free_port, process, wait_for_ready
 from installation_site import Place
 from s3_server import S3Server, running_s3
 
+from flotta.identity.authority import CertificateAndKey
 from flotta.installation.crds import install_crds, remove_crds
 from flotta.installation.errors import InstallationError
 from flotta.installation.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, DEPLOYMENT
@@ -231,7 +232,7 @@ async def _live(site: Site, place: Place) -> None:
     client = place.client
     await client.create(EDGE_WORKLOAD, _workload())
     async with fleet_of(site) as fleet:
-        device: Device = fleet.device("till-1")
+        device: Device = fleet.device("till-1", await _admission(fleet, "till-1"))
         assert (await device.enrol()).status == 200
 
         async def registered() -> bool:
@@ -268,10 +269,15 @@ async def _live(site: Site, place: Place) -> None:
         await device.close()
 
 
+async def _admission(fleet: Fleet, name: str) -> CertificateAndKey:
+    """Issue a batch whose rule approves this device."""
+    return await fleet.issue(f"for-{name}", deviceIDs=[name], approval={"mode": "Automatic"})
+
+
 async def _leave(site: Site, place: Place) -> None:
     """Let another device join, and its administrator delete it."""
     async with fleet_of(site) as fleet:
-        device = fleet.device("till-2")
+        device = fleet.device("till-2", await _admission(fleet, "till-2"))
         assert (await device.enrol()).status == 200
 
         async def registered() -> bool:
