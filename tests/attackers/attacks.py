@@ -50,7 +50,10 @@ async def large_heartbeats(target: Target, tally: Tally) -> None:
 async def enrolments(target: Target, tally: Tally) -> None:
     """Enrol one new device after the other, each with many features."""
     door = Door(target.edge_api, target.source, target.context(target.registration))
-    content = {"features": {"hardware": {"hostname": "h" * 20_000}}}
+    content = {
+        "features": {"hardware": {"hostname": "h" * 20_000}},
+        "public_key_fingerprint": "ab" * 32,
+    }
 
     def build() -> bytes:
         return _post(target, _message("enrolment", content), device_id=f"x-{uuid.uuid4().hex}")

@@ -23,7 +23,7 @@ from flotta.identity.authority import CertificateAndKey
 from flotta.identity.lifetime import load_certificate
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client, NotFound
-from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET, SIGNED_REQUEST
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EVENT, SECRET, SIGNED_REQUEST
 from flotta.rfc3339 import format_time
 from waiting import eventually
 
@@ -398,6 +398,28 @@ async def test_a_request_without_a_key_takes_the_first_that_the_batch_admits(
     assert refusal(await thief.register()) == (403, "OtherKey")
     assert (await device.register()).status == 200
     await close(device, thief)
+
+
+async def test_an_agent_that_names_no_key_joins_where_its_batch_allows_it_and_that_is_told(
+    fleet: Fleet, other: Fleet, name: str
+) -> None:
+    """Finding M7, for agents of v0.2: whoever registers first under an approved id is it."""
+    issued = await fleet.issue(name, allowWithoutFingerprint=True)
+    spec = {"targetNamespace": "default", "approved": True}
+    metadata = {"name": name, "namespace": "default"}
+    await fleet.client.create(SIGNED_REQUEST, {"metadata": metadata, "spec": spec})
+    await fleet.approve(name)
+    agent, thief = fleet.device(name, issued), other.device(name, issued)
+    assert refusal(await agent.enrol(public_key_fingerprint="")) == (208, "")
+    assert (await agent.register()).status == 200
+
+    events = await fleet.client.list(EVENT, "default")
+    told = [event for event in events if event["involvedObject"]["name"] == name]
+    assert "KeyNotBound" in {event["reason"] for event in told}
+    assert refusal(await thief.enrol()) == (403, "OtherKey")
+    assert refusal(await thief.enrol(public_key_fingerprint="")) == (208, "")
+    assert refusal(await thief.register()) == (403, "AlreadyRegistered")
+    await close(agent, thief)
 
 
 async def test_devices_that_race_for_an_id_are_one(fleet: Fleet, other: Fleet) -> None:

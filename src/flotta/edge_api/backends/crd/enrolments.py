@@ -7,7 +7,6 @@ decides about certificates. The rules are in docs/reference/control-plane.md#req
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,6 +23,7 @@ from flotta.edge_api.backends.crd.requests import (
     refresh_request,
     request_namespace,
 )
+from flotta.edge_api.backends.crd.unbound_keys import report_unbound
 from flotta.edge_api.backends.crd.uses import Uses
 from flotta.edge_api.batches import Batch, require_admitted
 from flotta.edge_api.refusals import Refusal
@@ -38,14 +38,12 @@ from flotta.fleet.joining import (
 )
 from flotta.fleet.registration_batches import APPROVAL_ANNOTATION, BATCH_ANNOTATION
 from flotta.identity.peers import Peer
-from flotta.own_names import EDGE_API
 from flotta.protocol.models import EnrolmentInfo, Features
-from flotta.protocol.reasons.events import KEY_NOT_BOUND
 from flotta.protocol.reasons.refusals import INVALID_MESSAGE, OTHER_KEY
 from flotta.resources.bounds import fit_report
 from flotta.resources.cache import Cache
 from flotta.resources.changes import as_read
-from flotta.resources.client import AlreadyExists, ApiError, Client, retry_on_conflict
+from flotta.resources.client import AlreadyExists, Client, retry_on_conflict
 from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
 from flotta.resources.objects.devices import EdgeDevice, SignedRequest
 from flotta.resources.objects.devices import Features as StoredFeatures
@@ -55,7 +53,6 @@ FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 # Bytes of hardware as JSON in a request, of which thousands may wait. All of it is reported again
 # at the registration.
 FEATURES_LIMIT = 16 * 1024
-log = logging.getLogger(__name__)
 
 
 class Enrolments:
@@ -118,7 +115,7 @@ class Enrolments:
             except AlreadyExists:
                 return await self._record(enrolment)
         if not applicant.key_fingerprint:
-            await self._report_unbound(batch, created)
+            await report_unbound(self._client, batch, created)
         return False
 
     async def _refresh(self, enrolment: Enrolment, request: SignedRequest) -> None:
@@ -151,22 +148,6 @@ class Enrolments:
         else:
             self._uses.require_place(batch, applicant.device_id)
         return decision
-
-    async def _report_unbound(self, batch: Batch, request: SignedRequest) -> None:
-        """Write an Event about a device without a key; one that cannot be written is logged."""
-        try:
-            await self._client.record_event(
-                request,
-                kind=SIGNED_REQUEST,
-                type_="Warning",
-                reason=KEY_NOT_BOUND,
-                message=f"The device enrolled without the fingerprint of its key, which "
-                f"registration batch {batch.name} allows: whoever registers first under this id "
-                "gets the certificate",
-                component=EDGE_API,
-            )
-        except ApiError as error:
-            log.warning("An Event about a device without a key could not be written: %s", error)
 
 
 def _read_enrolment(

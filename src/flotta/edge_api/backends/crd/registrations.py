@@ -14,6 +14,7 @@ from flotta.edge_api.backends.crd.batches import Batches
 from flotta.edge_api.backends.crd.enrolments import other_key
 from flotta.edge_api.backends.crd.quarantine import require_released
 from flotta.edge_api.backends.crd.requests import request_namespace
+from flotta.edge_api.backends.crd.unbound_keys import report_unbound
 from flotta.edge_api.backends.crd.uses import Uses
 from flotta.edge_api.batches import Batch, require_admitted
 from flotta.edge_api.refusals import Refusal
@@ -94,7 +95,10 @@ class Registrations:
                 )
             return await self._record(device, info, key_fingerprint)
 
-        return await retry_on_conflict(attempt)
+        recorded = await retry_on_conflict(attempt)
+        if KEY_ANNOTATION not in annotations_of(request):
+            await report_unbound(self._client, batch, request)
+        return recorded
 
     async def _register_again(
         self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
