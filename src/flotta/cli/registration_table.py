@@ -13,13 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from flotta.fleet.issued_batches import IssuedBatch
-from flotta.fleet.registration_batches import Specification
+from flotta.fleet.registration_batches import DEFAULT_NAMESPACE, Specification
 from flotta.printable_text import printable
-from flotta.rfc3339 import format_time
 
-HEADINGS = ("Batch", "State", "Uses", "Expires", "Namespaces", "Devices", "Approval")
+HEADINGS = ("Batch", "State", "Uses", "Expires", "Admits")
 COLOURS = {"active": "green", "waiting": "yellow"}
-NAMED_IDS = 3  # in the column of devices
+NAMED_IDS = 3  # in the column of what a batch admits
 
 
 def batches_as_table(
@@ -28,7 +27,7 @@ def batches_as_table(
     """Return the batches as a table for people; `taken` are the uses by the name of the batch."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in HEADINGS:
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading == "Batch", overflow="fold")
     for batch in batches:
         used = taken.get(batch.name, 0)
         state = batch.state_at(now, used)
@@ -43,32 +42,31 @@ def batches_as_table(
 def _describe(batch: IssuedBatch, used: int) -> tuple[str, ...]:
     specification = batch.specification
     if specification is None:
-        return "", "", "", "", printable(batch.problem)
+        return "", "", printable(batch.problem)
     return (
         f"{used} of {specification.uses}" if specification.uses else "unlimited",
-        format_time(batch.expires) if batch.expires else "",
-        "\n".join(specification.namespaces),
-        _describe_ids(specification),
-        _describe_rule(specification),
+        f"{batch.expires:%Y-%m-%d %H:%M}" if batch.expires else "",
+        "\n".join([*_name_devices(specification), *_name_rules(specification)]),
     )
 
 
-def _describe_ids(specification: Specification) -> str:
+def _name_devices(specification: Specification) -> list[str]:
+    """Return the ids that a batch admits, and the namespaces if they say more than the default."""
     ids = specification.device_ids
-    if ids is None:
-        return "any"
-    names = [*ids.patterns, *sorted(ids.listed)]
+    names = [*ids.patterns, *sorted(ids.listed)] if ids else ["any device"]
     more = [f"and {len(names) - NAMED_IDS} more"] if len(names) > NAMED_IDS else []
-    return "\n".join([*names[:NAMED_IDS], *more])
+    spaces = specification.namespaces
+    where = [] if spaces == (DEFAULT_NAMESPACE,) else [f"in {', '.join(spaces)}"]
+    return [*names[:NAMED_IDS], *more, *where]
 
 
-def _describe_rule(specification: Specification) -> str:
+def _name_rules(specification: Specification) -> list[str]:
     rule = specification.approval
     if not rule.automatic:
-        return "manual"
+        return ["by hand"]
     narrowed = {
         "serial number": rule.serial_numbers,
         "hardware": rule.hardware,
         "source network": rule.source_networks,
     }
-    return "\n".join(["automatic", *(f"by {name}" for name, given in narrowed.items() if given)])
+    return [f"by {name}" for name, given in narrowed.items() if given] or ["by rule"]
