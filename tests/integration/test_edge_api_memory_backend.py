@@ -13,6 +13,8 @@ from edge_site import data_message
 from memory_backend import MemoryDevice
 from memory_site import MemorySite, memory_site
 
+from flotta.edge_api.backends.backend import StoredSecret
+from flotta.identity.authority import CertificateAndKey
 from flotta.own_names import HOST_SECRET
 from waiting import eventually
 
@@ -81,6 +83,33 @@ async def test_a_lost_server_certificate_is_made_again(site: MemorySite) -> None
 
     new = await eventually(lambda: site.backend.secrets.read(HOST_SECRET))
     assert new != lost
+
+
+async def test_batches_are_filled_and_revoked_in_any_store(site: MemorySite) -> None:
+    secrets = site.backend.secrets
+    device = await site.device()
+    await secrets.create("shops", {"batch": b'{"deviceIDs": ["till-8"]}'}, registration=True)
+
+    async def filled() -> StoredSecret | None:
+        secret = await secrets.read("shops")
+        return secret if secret and "client.crt" in secret.data else None
+
+    issued = await eventually(filled)
+    await device.use(CertificateAndKey(issued.data["client.crt"], issued.data["client.key"]))
+    assert (await device.enrol()).json()["reason"] == "DeviceIDNotAllowed"
+    await secrets.replace(issued, {**issued.data, "batch": b"{}"})
+    assert (await device.enrol()).status == 200
+    revoked = b'{"revoked": {"at": "2020-01-01T00:00:00Z"}}'
+    changed = await secrets.read("shops")
+    assert changed is not None
+    await secrets.replace(changed, {**changed.data, "batch": revoked})
+    assert (await device.enrol()).json()["reason"] == "RegistrationRevoked"
+
+    async def is_removed() -> bool:  # it ended long ago
+        return await secrets.read("shops") is None
+
+    await eventually(is_removed)
+    await device.close()
 
 
 async def test_a_server_stops_its_backend_in_order(site: MemorySite) -> None:

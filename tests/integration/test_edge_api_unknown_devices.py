@@ -30,7 +30,7 @@ async def recreate(fleet: Fleet, lost: Object) -> Object:
 
 
 def outcome(reply: Reply) -> tuple[int, str]:
-    return reply.status, reply.json().get("reason", "")
+    return reply.status, reply.json().get("reason", "") if reply.body else ""
 
 
 def is_command(reply: Reply) -> bool:
