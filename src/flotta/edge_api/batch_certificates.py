@@ -17,7 +17,9 @@ from flotta.edge_api.batch_plans import BatchChange, plan_batch
 from flotta.edge_api.secret_conflicts import retry_on_secret_conflict
 from flotta.identity.authority import Authority
 from flotta.identity.errors import IdentityError
+from flotta.own_names import REGISTRATION_LABEL
 
+OWN_PREFIX = f"{REGISTRATION_LABEL}-"  # of the names that `name_registration_secret` makes
 RETRY = 1.0, 60.0  # first and longest seconds until a batch that failed is tried again
 log = logging.getLogger(__name__)
 
@@ -58,11 +60,20 @@ class BatchCertificates:
                 backoff.reset()
 
     async def keep_all(self) -> None:
-        """Look at every batch; raises BackendError when they cannot be listed."""
+        """Look at every batch; raises BackendError when they cannot be listed.
+
+        What is wrong with the server's own batches is mended when this returns, the rest by `run`:
+        a fleet may have a batch for each device, and all get a new certificate with a new CA.
+        """
         authority = await self._read_authority()
         for secret in await self._secrets.list_registration_secrets():
-            if plan_batch(secret, authority, datetime.now(UTC)) is not None:
+            await asyncio.sleep(0)  # thousands of signatures; devices are served in between
+            if plan_batch(secret, authority, datetime.now(UTC)) is None:
+                continue
+            if secret.name.startswith(OWN_PREFIX):
                 await self._attempt(secret.name)
+            else:
+                self.note(secret.name)
 
     async def _attempt(self, name: str) -> bool:
         try:

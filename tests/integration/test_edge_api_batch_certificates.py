@@ -1,0 +1,65 @@
+"""How an Edge API keeps many batches: its own at once, the others in the background."""
+
+from __future__ import annotations
+
+import pytest
+from memory_backend import MemorySecrets
+
+from background import in_background
+from flotta.edge_api.batch_certificates import BatchCertificates
+from flotta.identity.authority import Authority
+from waiting import eventually
+
+AUTHORITY = Authority.create("Flotta CA")
+
+
+async def read_authority() -> Authority:
+    return AUTHORITY
+
+
+@pytest.fixture
+async def secrets() -> MemorySecrets:
+    secrets = MemorySecrets()
+    for name in ("reg-client-ca-0123456789", "shops", "tills"):
+        await secrets.create(name, {"batch": b"{}"}, registration=True)
+    return secrets
+
+
+async def filled(secrets: MemorySecrets) -> set[str]:
+    found = await secrets.list_registration_secrets()
+    return {secret.name for secret in found if "client.crt" in secret.data}
+
+
+async def test_a_start_waits_for_the_servers_own_batch_alone(secrets: MemorySecrets) -> None:
+    batches = BatchCertificates(secrets, read_authority)
+
+    await batches.keep_all()
+
+    assert await filled(secrets) == {"reg-client-ca-0123456789"}
+    async with in_background(batches.run()):
+
+        async def are_all_filled() -> bool:
+            return len(await filled(secrets)) == 3
+
+        await eventually(are_all_filled)
+
+
+async def test_what_fails_once_is_tried_again(
+    secrets: MemorySecrets, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("flotta.edge_api.batch_certificates.RETRY", (0.01, 0.01))
+    calls: list[str] = []
+
+    async def fails_at_first() -> Authority:
+        calls.append("read")
+        return AUTHORITY if len(calls) > 1 else Authority.from_pem(b"", AUTHORITY.key_pem)
+
+    batches = BatchCertificates(secrets, fails_at_first)
+    batches.note("shops")
+    async with in_background(batches.run()):
+
+        async def is_filled() -> bool:
+            return "shops" in await filled(secrets)
+
+        await eventually(is_filled)
+    assert "Registration batch shops could not be kept" in caplog.text
