@@ -23,7 +23,7 @@ def entries(name: str, **variables: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("name", "mark", "variables"),
     [
-        ("identity", "cert.pem", {"__device_identities": ["/a", "/b"]}),
+        ("identity", "cert.pem", {"__device_identities": ["/a", "/b"], "__device_mark": "flotta"}),
         (
             "configuration",
             "config.toml",
@@ -43,5 +43,8 @@ def test_mark_is_removed_after_the_files_that_it_vouches_for(
 
 
 def test_link_that_an_interrupted_renewal_left_is_removed() -> None:
-    paths = [entry["path"] for entry in entries("identity", __device_identities=["/a"])]
+    paths = [
+        entry["path"]
+        for entry in entries("identity", __device_identities=["/a"], __device_mark="flotta")
+    ]
     assert "/a/device/.current.new" in paths
