@@ -121,13 +121,47 @@ def test_revocation_removes_the_key_alone() -> None:
     assert plan_batch(revoked, AUTHORITY, NOW) is None
 
 
+def ended(days: int, end: str) -> StoredSecret:
+    """Return a batch that ended so long ago, without the key that a revocation removes."""
+    then = format_time(NOW - days * DAY)
+    how = {"expires": then} if end == "expires" else {"revoked": {"at": then}}
+    secret = specified(carried_out(new()), **how)
+    change = plan_batch(secret, AUTHORITY, NOW)
+    return replace(secret, data=change.data) if change and change.data else secret
+
+
 @pytest.mark.parametrize("days", [29, 31])
 @pytest.mark.parametrize("end", ["expires", "revoked"])
 def test_what_ended_goes_after_thirty_days(end: str, days: int) -> None:
-    then = format_time(NOW - days * DAY)
-    ended = {"expires": then} if end == "expires" else {"revoked": {"at": then}}
-    change = plan_batch(specified(carried_out(new()), **ended), AUTHORITY, NOW)
+    change = plan_batch(ended(days, end), AUTHORITY, NOW)
     assert (change == BatchChange(None)) is (days > 30)
+
+
+def test_nothing_goes_by_a_clock_at_which_the_authority_is_not_valid() -> None:
+    assert plan_batch(ended(31, "expires"), AUTHORITY, NOW + 20_000 * DAY) is None
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T00:00:00Z", "0002-01-01T00:00:00Z"])
+def test_a_revocation_has_any_date(at: str) -> None:
+    revoked = carried_out(specified(carried_out(new()), revoked={"at": at}))
+    assert "client.key" not in revoked.data
+    plan_batch(revoked, AUTHORITY, NOW)
+
+
+def test_a_certificate_of_something_else_is_replaced() -> None:
+    issued = AUTHORITY.issue_registration(["No label!"])
+    data = {"client.crt": issued.certificate, "client.key": issued.key}
+    wrong = replace(new(), data={**new().data, **data})
+    assert AUTHORITY.has_issued(load_certificate(carried_out(wrong).data["client.crt"]))
+
+
+def test_what_was_revoked_admits_nobody_when_the_revocation_is_taken_back() -> None:
+    renewed = carried_out(specified(carried_out(new()), namespaces=["shops"]))
+    revoked = carried_out(specified(renewed, revoked={"at": format_time(NOW)}))
+
+    again = carried_out(specified(revoked, namespaces=["shops"]))
+
+    assert not set(fingerprints_of(again)) & set(fingerprints_of(renewed))
 
 
 def test_secrets_of_others_are_left_alone() -> None:

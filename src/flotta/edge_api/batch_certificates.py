@@ -1,26 +1,30 @@
 """Issues the certificates of registration batches, and ends what has ended.
 
 Each server does so, by the version of the secret that it read: the first one wins, and the others
-find nothing to do.
+find nothing to do. Whatever a secret says, it keeps no other batch from its certificate, and no
+server from its start.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from flotta.backoff import Backoff
-from flotta.edge_api.backends.backend import BackendError, SecretStore, StoredSecret
+from flotta.edge_api.backends.backend import SecretStore, StoredSecret
 from flotta.edge_api.batch_plans import BatchChange, plan_batch
 from flotta.edge_api.secret_conflicts import retry_on_secret_conflict
 from flotta.identity.authority import Authority
-from flotta.identity.errors import IdentityError
 from flotta.own_names import REGISTRATION_LABEL
 
 OWN_PREFIX = f"{REGISTRATION_LABEL}-"  # of the names that `name_registration_secret` makes
 RETRY = 1.0, 60.0  # first and longest seconds until a batch that failed is tried again
+# Seconds for which a batch has to have ended long ago until it is removed: so long no clock that is
+# set right stays wrong.
+REMOVAL_DELAY = 86_400.0
 log = logging.getLogger(__name__)
 
 
@@ -38,6 +42,8 @@ class BatchCertificates:
         self._read_authority = read_authority
         self._changed: set[str] = set()
         self._wanted = asyncio.Event()
+        self._retries: dict[str, Backoff] = {}  # by name, of those that failed
+        self._ended: dict[str, float] = {}  # by name, since when it could be removed; monotonic
 
     def note(self, name: str) -> None:
         """Look at a secret that was created, changed or deleted."""
@@ -46,18 +52,12 @@ class BatchCertificates:
 
     async def run(self) -> None:
         """Look at what is noted until cancelled; what cannot be done is tried again."""
-        backoff = Backoff(*RETRY)
         while True:
             await self._wanted.wait()
             self._wanted.clear()
             names, self._changed = self._changed, set()
-            failed = {name for name in names if not await self._attempt(name)}
-            if failed:
-                await asyncio.sleep(backoff.next())
-                for name in failed:
-                    self.note(name)
-            else:
-                backoff.reset()
+            for name in sorted(names):
+                await self._attempt(name)
 
     async def keep_all(self) -> None:
         """Look at every batch; raises BackendError when they cannot be listed.
@@ -68,31 +68,38 @@ class BatchCertificates:
         authority = await self._read_authority()
         for secret in await self._secrets.list_registration_secrets():
             await asyncio.sleep(0)  # thousands of signatures; devices are served in between
-            if plan_batch(secret, authority, datetime.now(UTC)) is None:
+            if not _has_work(secret, authority):
                 continue
             if secret.name.startswith(OWN_PREFIX):
                 await self._attempt(secret.name)
             else:
                 self.note(secret.name)
 
-    async def _attempt(self, name: str) -> bool:
+    async def _attempt(self, name: str) -> None:
         try:
             await retry_on_secret_conflict(lambda: self._keep(name))
-        except (BackendError, IdentityError) as error:
-            log.warning("Registration batch %s could not be kept: %s", name, error)
-            return False
-        return True
+        except Exception as error:  # one of many: the others must be issued
+            log.warning("Registration batch %s could not be kept: %r", name, error)
+            delay = self._retries.setdefault(name, Backoff(*RETRY)).next()
+            asyncio.get_running_loop().call_later(delay, self.note, name)
+        else:
+            self._retries.pop(name, None)
 
     async def _keep(self, name: str) -> None:
         secret = await self._secrets.read(name)
-        if secret is None or not secret.registers:
-            return
-        change = plan_batch(secret, await self._read_authority(), datetime.now(UTC))
-        if change is not None:
+        change = None
+        if secret is not None and secret.registers:
+            change = plan_batch(secret, await self._read_authority(), datetime.now(UTC))
+        if change is None or change.data is not None:
+            self._ended.pop(name, None)
+        if secret is not None and change is not None:
             await self._carry_out(secret, change)
 
     async def _carry_out(self, secret: StoredSecret, change: BatchChange) -> None:
         if change.data is None:
+            now = time.monotonic()
+            if now - self._ended.setdefault(secret.name, now) < REMOVAL_DELAY:
+                return  # `keep_all` comes back to it
             await self._secrets.remove(secret)
             log.info("Registration batch %s ended long ago and was removed", secret.name)
             return
@@ -101,3 +108,10 @@ class BatchCertificates:
             log.warning("Registration batch %s: %s", secret.name, change.problem)
         else:
             log.info("Registration batch %s is up to date", secret.name)
+
+
+def _has_work(secret: StoredSecret, authority: Authority) -> bool:
+    try:
+        return plan_batch(secret, authority, datetime.now(UTC)) is not None
+    except Exception:  # of whatever it says: the attempt logs it
+        return True

@@ -29,7 +29,7 @@ from flotta.fleet.registration_batches import (
 )
 from flotta.identity.authority import Authority
 from flotta.identity.errors import IdentityError
-from flotta.identity.lifetime import load_certificate
+from flotta.identity.lifetime import load_certificate, valid_at
 from flotta.identity.peers import certificate_namespaces
 from flotta.own_names import CA_SECRET, HOST_SECRET
 from flotta.protocol.reasons.refusals import REGISTRATION_BATCH_INVALID
@@ -61,13 +61,20 @@ def plan_batch(secret: StoredSecret, authority: Authority, now: datetime) -> Bat
     state = specification.state_at(now, end)
     if state is State.ACTIVE:
         return _plan_active(secret, specification, certificate, authority)
-    ended = specification.ended_at(now, end)
-    if certificate and ended is not None and ended + timedelta(days=REMOVAL_DAYS) <= now:
-        return BatchChange(None)
     removed = {PRIVATE_KEY_KEY} if state is State.REVOKED else set()
     data = {key: value for key, value in secret.data.items() if key not in removed}
     problem = "" if certificate or state is State.REVOKED else _past()
-    return _changed(secret, data, problem)
+    change = _changed(secret, data, problem)
+    ended = specification.ended_at(now, end)
+    if change is None and certificate and ended and _may_be_removed(ended, authority, now):
+        return BatchChange(None)
+    return change
+
+
+def _may_be_removed(ended: datetime, authority: Authority, now: datetime) -> bool:
+    """Tell whether a batch ended long ago, by a clock at which the CA is valid."""
+    # `ended` may be any date: a sum could overflow.
+    return now - ended >= timedelta(days=REMOVAL_DAYS) and valid_at(authority.certificate, now)
 
 
 def _require_name(name: str) -> None:
@@ -93,15 +100,22 @@ def _plan_active(
     if certificate and _fits(certificate, specification, authority) and _has_key(secret):
         return _changed(secret, {**secret.data, **bundle})
     issued = authority.issue_registration(specification.namespaces, until=specification.expires)
-    data = {
-        **secret.data,
-        **bundle,
-        CERTIFICATE_KEY: issued.certificate,
-        PRIVATE_KEY_KEY: issued.key,
-    }
-    if former := fingerprints_of(secret):
-        data[FORMER_KEY] = write_former(former).encode()
-    return BatchChange(data)
+    former = () if _was_revoked(secret) else fingerprints_of(secret)
+    known = {key: value for key, value in secret.data.items() if key != FORMER_KEY}
+    return BatchChange(
+        {
+            **known,
+            **bundle,
+            **({FORMER_KEY: write_former(former).encode()} if former else {}),
+            CERTIFICATE_KEY: issued.certificate,
+            PRIVATE_KEY_KEY: issued.key,
+        }
+    )
+
+
+def _was_revoked(secret: StoredSecret) -> bool:
+    """Tell whether the key was removed: whoever took the certificates gets nothing by them."""
+    return CERTIFICATE_KEY in secret.data and not _has_key(secret)
 
 
 def _fits(
@@ -111,7 +125,10 @@ def _fits(
     end = certificate.not_valid_after_utc
     wanted = specification.expires
     right_end = wanted is None or end == min(wanted.replace(microsecond=0), authority.not_after)
-    namespaces = set(certificate_namespaces(certificate)) == set(specification.namespaces)
+    try:
+        namespaces = set(certificate_namespaces(certificate)) == set(specification.namespaces)
+    except ValueError:  # an administrator put a certificate of something else there
+        return False
     return right_end and namespaces and authority.has_issued(certificate)
 
 

@@ -13,7 +13,6 @@ from flotta.edge_api.backends.authority_store import AuthorityStore
 from flotta.edge_api.backends.backend import BackendError, SecretStore, StoredSecret
 from flotta.edge_api.certificates import Material
 from flotta.edge_api.metrics import EdgeApiMetrics
-from flotta.identity.errors import IdentityError
 from flotta.identity.expiry import NO_WARNING, Expiry, advise
 from flotta.identity.issuers import load_bundle
 from flotta.identity.lifetime import load_certificate
@@ -91,7 +90,7 @@ def list_batches(secrets: Iterable[StoredSecret]) -> list[Expiry]:
             continue
         try:
             certificate = load_bundle(secret.data.get("client.crt", b""))[0]
-        except IdentityError:
+        except ValueError:
             continue
         expiry = Expiry.of("registration", secret.name, certificate)
         if expiry.warning_time > NO_WARNING:

@@ -19,7 +19,7 @@ def load_bundle(pem: bytes | str) -> list[x509.Certificate]:
     """Return every certificate of a PEM text; raises BundleError when there is none."""
     try:
         return x509.load_pem_x509_certificates(pem.encode() if isinstance(pem, str) else pem)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise BundleError("The CA certificate is not a readable PEM.") from error
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -68,7 +69,7 @@ def load_key(pem: bytes | str) -> PrivateKey:
     """
     try:
         key = serialization.load_pem_private_key(_as_bytes(pem), password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise KeyFormatError(f"The private key cannot be read: {_reason(error)}.") from error
     if not isinstance(key, PrivateKey) or not strong_enough(key.public_key()):
         raise KeyFormatError(

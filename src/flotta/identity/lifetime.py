@@ -18,7 +18,7 @@ def load_certificate(pem: bytes | str) -> x509.Certificate:
     """Return the first certificate of a PEM text."""
     try:
         return x509.load_pem_x509_certificate(pem.encode() if isinstance(pem, str) else pem)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise CertificateError("The certificate is not a readable PEM certificate.") from error
 
 

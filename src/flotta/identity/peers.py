@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from flotta.dns1123 import is_label, is_subdomain
@@ -61,7 +62,12 @@ def read_peer(der: bytes) -> Peer:
         return _build_peer(certificate, der)
     except PeerError:
         raise
-    except ValueError as error:
+    except (
+        ValueError,
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+    ) as error:
         raise PeerError("The client certificate cannot be read.") from error
 
 
