@@ -48,7 +48,10 @@ class Store:
         return obj
 
     def remove(self, kind: Kind, name: str) -> None:
-        self._tell(kind, "DELETED", self.objects[kind].pop(name))
+        obj = copy.deepcopy(self.objects[kind].pop(name))
+        self._version += 1
+        obj["metadata"]["resourceVersion"] = str(self._version)
+        self._tell(kind, "DELETED", obj)
 
     def device(self) -> Object:
         """Return EdgeDevice `d-17`."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,11 +26,11 @@ CERTIFICATE, KEY = "ab" * 32, "cd" * 32  # fingerprints
 PEER = Peer("registration", "", "default", ("default",), None, CERTIFICATE, "", NOW, LATER)
 
 
-def batch(**specification: Any) -> Object:
+def batch(name: str = "shops", **specification: Any) -> Object:
     def encoded(text: str) -> str:
         return b64encode(text.encode()).decode()
 
-    metadata = {"name": "shops", "namespace": "flotta", "uid": "u-2"}
+    metadata = {"name": name, "namespace": "flotta", "uid": "u-2"}
     return {
         "metadata": {**metadata, "labels": {"reg-client-ca": "true"}},
         "data": {
@@ -96,20 +98,78 @@ async def test_a_new_batch_admits_although_the_watch_tells_nothing_yet(store: St
         assert not await backend.enrol(PEER, "d-17", info, None)
 
 
-async def test_a_certificate_of_no_batch_makes_few_lists_however_often_it_comes(
+class Calls:
+    """What is asked of a store about Secrets."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        for name in ("list", "get_or_none"):
+            monkeypatch.setattr(store, name, self.counted(getattr(store, name)))
+
+    def counted(self, method: Any) -> Any:
+        async def call(kind: Any, *args: Any, **options: Any) -> Any:
+            self.count += kind == SECRET
+            return await method(kind, *args, **options)
+
+        return call
+
+
+async def test_a_certificate_of_no_batch_makes_one_list_until_the_watch_tells_of_it(
     store: Store, backend: CrdBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lists = []
-    found = store.list
-
-    async def counted(*args: Any, **options: Any) -> list[Object]:
-        lists.append(args)
-        return await found(*args, **options)
-
-    monkeypatch.setattr(store, "list", counted)
     store.remove(SECRET, "shops")
+    await asyncio.sleep(1)
+    calls = Calls(store, monkeypatch)
 
     for _ in range(100):
         assert await reason(backend, "enrol") == "RegistrationRevoked"
+        await asyncio.sleep(1)  # more lists are allowed each second
 
-    assert len(lists) <= 6
+    assert calls.count == 1
+    store.put(SECRET, batch())
+    await asyncio.sleep(1)
+    assert not await backend.enrol(PEER, "d-17", EnrolmentInfo(public_key_fingerprint=KEY), None)
+
+
+@pytest.mark.parametrize(
+    "ended", [{"revoked": {"at": "2026-01-01T00:00:00Z"}}, {"expires": "2026-01-01T00:00:00Z"}]
+)
+async def test_what_is_known_to_have_ended_asks_the_api_for_nothing(
+    store: Store, backend: CrdBackend, monkeypatch: pytest.MonkeyPatch, ended: dict[str, Any]
+) -> None:
+    store.put(SECRET, batch(**ended))
+    await asyncio.sleep(1)
+    calls = Calls(store, monkeypatch)
+
+    code = "CertificateExpired" if "expires" in ended else "RegistrationRevoked"
+    assert await reason(backend, "enrol") == await reason(backend, "register") == code
+
+    assert calls.count == 0
+
+
+@pytest.mark.parametrize("name", ["a-copy", "z-copy"])
+async def test_a_copy_of_a_revoked_batch_admits_nobody(
+    store: Store, backend: CrdBackend, name: str
+) -> None:
+    store.put(SECRET, batch(name))
+    store.put(SECRET, batch(revoked={"at": "2026-01-01T00:00:00Z"}))
+
+    assert await reason(backend, "enrol") == "RegistrationRevoked"
+    await asyncio.sleep(1)
+    assert await reason(backend, "enrol") == "RegistrationRevoked"
+
+
+async def test_certificates_of_a_secret_without_specification_keep_their_own_namespaces(
+    store: Store, backend: CrdBackend
+) -> None:
+    unwritten = batch()
+    del unwritten["data"]["batch"]
+    store.put(SECRET, unwritten)
+    former = replace(PEER, namespace="shops", namespaces=("shops",))
+    info = EnrolmentInfo(public_key_fingerprint=KEY, target_namespace="shops")
+
+    with pytest.raises(Refusal) as refused:
+        await backend.enrol(PEER, "d-18", info, None)
+    assert refused.value.reason == "NamespaceNotAllowed"
+    with pytest.raises(AttributeError):  # it is to be created, which this store cannot
+        await backend.enrol(former, "d-18", info, None)

@@ -31,8 +31,11 @@ class Site:
         metadata = {**head, **obj.pop("metadata", {})}
         cache._apply_event("MODIFIED", {"metadata": metadata, **obj})
 
-    def request(self, name: str, batch: str = "shops", **spec: Any) -> None:
-        noted = {"annotations": {f"{GROUP}/registration-batch": batch}}
+    def request(self, name: str, batch: str = "shops", declined: bool = False, **spec: Any) -> None:
+        annotations = {f"{GROUP}/registration-batch": batch}
+        if declined:
+            annotations[f"{GROUP}/declined"] = "true"
+        noted = {"annotations": annotations}
         wanted = {"targetNamespace": "default", **spec}
         self.tell(self.requests, name, {"metadata": noted, "spec": wanted})
 
@@ -83,6 +86,15 @@ def test_an_approval_makes_no_room_and_a_registration_does(
     site.device("a", annotations={f"{GROUP}/key-fingerprint": "ab" * 32})
 
     assert site.has_room()
+
+
+def test_a_request_that_was_declined_takes_no_place(site: Site) -> None:
+    site.request("a", declined=True)
+    assert site.has_room()
+    site.request("c", "other")
+    assert site.has_room("third")
+    site.request("a")  # it waits again
+    assert not site.has_room()
 
 
 def test_a_device_that_is_deleted_waits_again_with_its_request(site: Site) -> None:

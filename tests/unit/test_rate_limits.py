@@ -86,5 +86,19 @@ def test_a_peer_with_many_certificates_does_not_grow_the_memory() -> None:
 def test_a_flood_of_enrolments_is_refused() -> None:
     limits = RateLimits(1)
     with pytest.raises(Refusal) as refused:
-        [limits.admit_enrolment() for _ in range(1000)]  # type: ignore[func-returns-value]
+        for number in range(1000):
+            limits.admit_enrolment(peer(f"c{number}", "registration"))
     assert (refused.value.status, refused.value.reason) == (429, "TooManyEnrolments")
+
+
+def test_one_certificate_leaves_half_of_all_enrolments_to_the_others() -> None:
+    limits = RateLimits(1)
+    stolen, other = peer("stolen", "registration"), peer("other", "registration")
+    for _ in range(5):
+        limits.admit_enrolment(stolen)
+    for _ in range(1000):
+        with pytest.raises(Refusal):
+            limits.admit_enrolment(stolen)
+
+    for _ in range(5):
+        limits.admit_enrolment(other)

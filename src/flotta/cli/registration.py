@@ -7,8 +7,9 @@ Nothing here reads the key of the Flotta CA: a batch is a request, which the Edg
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,7 +22,10 @@ from flotta.fleet.issued_batches import (
     make_batch,
     read_batch,
 )
+from flotta.fleet.joining import REQUEST_NAMESPACE, is_approved, is_declined
 from flotta.fleet.registration_batches import (
+    APPROVAL_ANNOTATION,
+    BATCH_ANNOTATION,
     BATCH_LABEL,
     ERROR_ANNOTATION,
     MAX_BATCH_NAME,
@@ -30,9 +34,11 @@ from flotta.fleet.registration_batches import (
     is_batch_name,
 )
 from flotta.own_names import REGISTRATION_SELECTOR
-from flotta.resources.client import Client, retry_on_conflict
-from flotta.resources.kinds import CONFIG_MAP, SECRET
+from flotta.resources.client import Client, Conflict, NotFound, retry_on_conflict
+from flotta.resources.kinds import CONFIG_MAP, SECRET, SIGNED_REQUEST
 from flotta.resources.objects.core import Secret
+from flotta.resources.objects.devices import SignedRequest
+from flotta.resources.views import annotations_of, name_of, uid_of
 from flotta.rfc3339 import format_time
 
 Change = Callable[[IssuedBatch], SpecificationFields]  # the specification that a batch is to have
@@ -55,13 +61,7 @@ class Batches:
 
     async def get(self, name: str) -> IssuedBatch:
         """Return a batch; raises ValueError with a sentence when there is none."""
-        batch = await self.find(name)
-        if batch is None:
-            raise ValueError(
-                f"there is no registration batch {name} in namespace {self.namespace}; list the "
-                "batches with: flotta registration list"
-            )
-        return batch
+        return read_batch(await self._get(name))
 
     async def list(self) -> tuple[list[IssuedBatch], dict[str, int]]:
         """Return every batch by name, and how many of its uses are taken."""
@@ -80,14 +80,16 @@ class Batches:
     async def change(self, name: str, change: Change) -> None:
         """Give a batch the specification that `change` returns, unless it has that already.
 
-        Raises SpecificationError, and ValueError when the batch does not exist.
+        What `change` gets is what its answer replaces: whatever somebody writes meanwhile, a
+        revocation above all, is read again. Raises SpecificationError, what `change` raises, and
+        ValueError when the batch does not exist.
         """
 
         async def attempt() -> None:
-            batch = await self.get(name)
+            secret = await self._get(name)
+            batch = read_batch(secret)
             fields = change(batch)
             if fields != batch.fields or not batch.is_written:
-                secret = await self.client.get(SECRET, name, self.namespace)
                 await self._write(secret, fields)
 
         await retry_on_conflict(attempt)
@@ -123,6 +125,29 @@ class Batches:
         await self.client.delete(SECRET, name, self.namespace, uid=secret["metadata"]["uid"])
         return True
 
+    async def list_undecided(self, name: str) -> Sequence[SignedRequest]:
+        """Return the requests with a batch about which nothing decided, neither person nor rule."""
+        requests = await self.client.list(SIGNED_REQUEST, REQUEST_NAMESPACE)
+        return [request for request in requests if is_undecided(request, name)]
+
+    async def remove_undecided(self, name: str) -> int:
+        """Delete the requests with a batch about which nothing decided; return how many.
+
+        One that is decided meanwhile stays.
+        """
+        removed = 0
+        for request in await self.list_undecided(name):
+            with contextlib.suppress(Conflict, NotFound):
+                await self.client.delete(
+                    SIGNED_REQUEST,
+                    name_of(request),
+                    REQUEST_NAMESPACE,
+                    uid=uid_of(request),
+                    resource_version=request["metadata"]["resourceVersion"],
+                )
+                removed += 1
+        return removed
+
     async def wait_issued(self, name: str, patience: float, interval: float) -> IssuedBatch:
         """Return a batch once the Edge API has filled it; both times are seconds.
 
@@ -134,6 +159,11 @@ class Batches:
             batch = await self.get(name)
             if batch.is_issued:
                 return batch
+            if "revoked" in batch.fields:
+                raise ValueError(
+                    f"the registration batch {name} was revoked, and stays so; choose another name "
+                    "or delete it first"
+                )
             if batch.problem:
                 raise ValueError(f"the registration batch {name} is not issued: {batch.problem}")
             if time.monotonic() >= end:
@@ -143,6 +173,15 @@ class Batches:
                     f"its host, or kubectl -n {self.namespace} logs deploy/flotta-edge-api"
                 )
             await asyncio.sleep(interval)
+
+    async def _get(self, name: str) -> Secret:
+        secret = await self._find(name)
+        if secret is None:
+            raise ValueError(
+                f"there is no registration batch {name} in namespace {self.namespace}; list the "
+                "batches with: flotta registration list"
+            )
+        return secret
 
     async def _find(self, name: str) -> Secret | None:
         require_name(name)
@@ -164,6 +203,13 @@ class Batches:
             "data": {SPECIFICATION_KEY: encode_specification(fields)},
         }
         await self.client.merge_patch(SECRET, metadata["name"], self.namespace, patch)
+
+
+def is_undecided(request: SignedRequest, batch: str) -> bool:
+    """Tell whether a request is of this batch, and waits for a decision."""
+    noted = annotations_of(request)
+    decided = is_approved(request) or is_declined(request) or APPROVAL_ANNOTATION in noted
+    return noted.get(BATCH_ANNOTATION) == batch and not decided
 
 
 def require_name(name: str) -> None:

@@ -180,7 +180,7 @@ class Handlers:
         self, peer: Peer, device_id: str, message: Message, address: str | None
     ) -> web.Response:
         info = messages.decode_content(message, EnrolmentInfo)
-        self._limits.admit_enrolment()
+        self._limits.admit_enrolment(peer)
         approved = await self._backend.enrol(peer, device_id, info, address)
         return messages.empty_response(ENROLMENT_APPROVED if approved else 200)
 

@@ -29,6 +29,9 @@ ENROLMENT_BURST_SECONDS = 10.0  # seconds' worth of enrolments that may come at 
 # Requests with one registration certificate, which a whole batch of devices shares, for each
 # enrolment that is allowed: an enrolment or two, a registration, and some that are refused.
 REQUESTS_PER_ENROLMENT = 4
+# Of all enrolments, those of one registration certificate: who has a stolen one leaves the others
+# as many.
+SHARE_OF_CERTIFICATE = 0.5
 
 
 class KeyedBuckets:
@@ -70,6 +73,9 @@ class RateLimits:
     def __init__(self, enrolments_per_second: float) -> None:
         burst = enrolments_per_second * ENROLMENT_BURST_SECONDS
         self._enrolments = TokenBucket(enrolments_per_second, burst)
+        self._enrolments_of = KeyedBuckets(
+            enrolments_per_second * SHARE_OF_CERTIFICATE, max(1.0, burst * SHARE_OF_CERTIFICATE)
+        )
         self._devices = KeyedBuckets(DEVICE_RATE, DEVICE_BURST)
         self._joining = KeyedBuckets(DEVICE_RATE, DEVICE_BURST)
         self._bodies = KeyedBuckets(BODY_RATE, BODY_BURST)
@@ -102,9 +108,9 @@ class RateLimits:
         if peer.kind == "device" and not self._renewals.take(peer.uid or peer.fingerprint):
             raise _too_many("the device renews its certificate too often", 60)
 
-    def admit_enrolment(self) -> None:
-        """Refuse (429) an enrolment while too many devices enrol at once."""
-        if not self._enrolments.take():
+    def admit_enrolment(self, peer: Peer) -> None:
+        """Refuse (429) an enrolment while too many devices enrol at once, or with a certificate."""
+        if not self._enrolments_of.take(peer.fingerprint) or not self._enrolments.take():
             raise Refusal(
                 429, "too many devices enrol at once", reason=TOO_MANY_ENROLMENTS, retry_after=5
             )

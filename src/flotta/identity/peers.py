@@ -23,6 +23,8 @@ from flotta.identity.keys import public_key_fingerprint
 
 INITIAL_NAMESPACE = "default"  # certificates of v0.2 without OU mean this one
 UID_PREFIX = "urn:uuid:"
+# What cryptography raises besides ValueError.
+UNREADABLE = (UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
 MAX_DEVICE_ID = MAX_NAME_LENGTH  # characters, as the id is the common name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flotta.merge_patch import apply_merge_patch
-from flotta.resources.errors import NotFound
+from flotta.resources.errors import Conflict, NotFound
 from flotta.resources.kinds import Kind
 
 Object = dict[str, Any]
@@ -70,12 +70,22 @@ class MemoryClient:
     async def merge_patch(self, kind: Kind, name: str, namespace: str, patch: Object) -> Object:
         self.writes.append("patch")
         obj = await self.get(kind, name, namespace)
+        version = obj["metadata"]["resourceVersion"]
+        if patch.get("metadata", {}).get("resourceVersion") not in (None, version):
+            raise Conflict(409, "Conflict", f"{name} was changed")
         merged: Object = apply_merge_patch(obj, patch)
+        merged["metadata"]["resourceVersion"] = str(int(version) + 1)
         self.objects[kind.kind, namespace, name] = merged
         return merged
 
     async def delete(
-        self, kind: Kind, name: str, namespace: str, *, uid: str | None = None
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
     ) -> None:
         self.writes.append("delete")
         del self.objects[kind.kind, namespace, name]

@@ -19,7 +19,7 @@ from flotta.identity.authority import Authority
 from flotta.identity.keys import new_key
 from flotta.identity.requests import certificate_request, load_request
 from flotta.merge_patch import apply_merge_patch
-from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET, Kind
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET, SIGNED_REQUEST, Kind
 from flotta.rfc3339 import format_time
 from pkcs8 import to_pkcs8
 
@@ -229,12 +229,61 @@ def test_revoked_is_for_good_and_absent_removes_the_batch(client: Filled) -> Non
     assert "client.key" not in client.objects["Secret", "flotta", "a"]["data"]
     message = run(MODULE, name="a", expires="2041-01-01T00:00:00Z")["msg"]
     assert "batch a was revoked at" in message
-    assert "because: Lost.. Choose" in message
+    assert "because: Lost., and stays so. Choose" in message
     assert not run(MODULE, name="a", state="expired")["changed"]
     assert run(MODULE, check_mode=True, name="a", state="absent")["changed"]
     gone = [run(MODULE, name="a", state="absent")["changed"] for _ in "ab"]
     assert gone == [True, False]
     assert client.objects == {}
+
+
+@pytest.mark.parametrize("wanted", [{"uses": 9}, {"state": "expired"}])
+def test_a_revocation_by_somebody_else_at_the_same_time_stays(
+    client: Filled, monkeypatch: pytest.MonkeyPatch, wanted: dict[str, Any]
+) -> None:
+    run(MODULE, name="a")
+    patch = client.merge_patch
+
+    async def revoked_first(*args: Any) -> Object:
+        monkeypatch.setattr(client, "merge_patch", patch)
+        said = b64encode(b'{"revoked":{"at":"2026-01-01T00:00:00Z","by":"zoe"}}').decode()
+        await patch(SECRET, "a", "flotta", {"data": {"batch": said}})
+        return await patch(*args)
+
+    monkeypatch.setattr(client, "merge_patch", revoked_first)
+
+    answer = run(MODULE, name="a", **wanted)
+
+    assert specification(client, "a")["revoked"]["by"] == "zoe"
+    if "uses" in wanted:
+        assert "by zoe, and stays so. Choose another name" in answer["msg"]
+
+
+@pytest.mark.parametrize("state", ["revoked", "absent"])
+def test_what_nobody_decided_goes_with_the_batch(client: Filled, state: str) -> None:
+    run(MODULE, name="a")
+    group = "management.project-flotta.io"
+    for name, batch, approved, more in (
+        ("waits", "a", False, {}),
+        ("approved", "a", True, {}),
+        ("by-rule", "a", False, {f"{group}/approval": "{}"}),
+        ("declined", "a", False, {f"{group}/declined": "true"}),
+        ("other", "b", False, {}),
+    ):
+        metadata = {"annotations": {LABEL: batch, **more}}
+        client.have(SIGNED_REQUEST, name, metadata=metadata, spec={"approved": approved})
+
+    def left() -> set[str]:
+        kind = SIGNED_REQUEST.kind
+        return {name for found, _, name in client.objects if found == kind}
+
+    before = left()
+    assert run(MODULE, check_mode=True, name="a", state=state)["requests_deleted"] == 1
+    assert left() == before
+    assert run(MODULE, name="a", state=state)["requests_deleted"] == 1
+    assert left() == before - {"waits"}
+    again = run(MODULE, name="a", state=state)
+    assert (again["changed"], again["requests_deleted"]) == (False, 0)
 
 
 def test_without_a_name_there_is_one_certificate_for_the_namespace(client: Filled) -> None:

@@ -98,10 +98,12 @@ async def _expire(client: Client, options: argparse.Namespace) -> str:
 
 
 async def _revoke(client: Client, options: argparse.Namespace) -> str:
-    await Batches(client, own_namespace()).revoke(options.name, options.reason, PROGRAM)
+    batches = Batches(client, own_namespace())
+    await batches.revoke(options.name, options.reason, PROGRAM)
+    removed = await batches.remove_undecided(options.name)
     return (
         f"{options.name} is revoked: its certificate is refused, and its key is removed. Devices "
-        "that joined stay."
+        f"that joined stay. Requests that waited for a decision and are deleted: {removed}."
     )
 
 

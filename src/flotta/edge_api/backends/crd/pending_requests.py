@@ -1,8 +1,8 @@
 """How many devices may have requested to join and not registered yet.
 
 Whoever holds a registration certificate can request to join under any number of ids that its batch
-admits. What has not registered is bounded for each batch and for each namespace, approved or not;
-a device that finds no place tries again later (docs/reference/control-plane.md#limits).
+admits. What has not registered is bounded for each batch and for each namespace, approved or not, unless
+it was declined; a device that finds no place tries again later (docs/reference/control-plane.md#limits).
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flotta.edge_api.refusals import Refusal
-from flotta.fleet.joining import CERTIFICATE_ANNOTATION, REQUEST_NAMESPACE, has_joined
+from flotta.fleet.joining import (
+    CERTIFICATE_ANNOTATION,
+    REQUEST_NAMESPACE,
+    has_joined,
+    is_declined,
+)
 from flotta.fleet.registration_batches import BATCH_ANNOTATION
 from flotta.limited_log import LimitedLog
 from flotta.protocol.reasons.refusals import TOO_MANY_PENDING_REQUESTS
@@ -124,7 +129,7 @@ class PendingRequests:
         before = self._counted.pop(name, None)
         if before is not None:
             self._count(before, -1)
-        if request is None:
+        if request is None or is_declined(request):
             return
         device = self._devices.get(*_device_key(request))
         if device is None or not has_joined(device):

@@ -12,10 +12,14 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import cast
 
+from flotta.edge_api.backends.crd.slots import Slots, Use
 from flotta.edge_api.batches import Batch
 from flotta.edge_api.refusals import Refusal
-from flotta.fleet.registration_batches import BATCH_LABEL, UseFields, probe_slots, use_name
-from flotta.protocol.reasons.refusals import REGISTRATION_BATCH_EXHAUSTED
+from flotta.fleet.registration_batches import BATCH_LABEL, UseFields, use_name
+from flotta.protocol.reasons.refusals import (
+    REGISTRATION_BATCH_EXHAUSTED,
+    TOO_MANY_ENROLMENTS,
+)
 from flotta.resources.cache import Cache
 from flotta.resources.client import AlreadyExists, Client
 from flotta.resources.kinds import CONFIG_MAP, SECRET
@@ -33,33 +37,34 @@ class Uses:
     def __init__(self, client: Client, config_maps: Cache[ConfigMap], namespace: str) -> None:
         self._client = client
         self._namespace = namespace
-        # The device ids by name of the use, by UID of the batch.
-        self._slots: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        self._slots: defaultdict[str, Slots] = defaultdict(Slots)  # by UID of the batch
         config_maps.subscribe(self._config_map_changed)
 
     def require_place(self, batch: Batch, device_id: str) -> None:
         """Refuse a device when every slot is known to be another's."""
-        known = self._slots.get(batch.uid, {})
-        uses = batch.specification.uses
-        if uses is not None and len(known) >= uses and device_id not in known.values():
+        slots, uses = self._known(batch), batch.specification.uses
+        if uses is not None and len(slots) >= uses and slots.find(device_id) is None:
             raise _exhausted(batch, uses)
 
     async def claim(self, batch: Batch, device_id: str, use: UseFields) -> None:
         """Give the device a slot of the batch; one that it has stays its only one.
 
-        Raises Refusal 403 when all are others'.
+        Raises Refusal 403 when as many as there are, or more, are others'; 429 when others took
+        all that it tried.
         """
-        uses = batch.specification.uses
-        if uses is None:
+        slots, uses = self._known(batch), batch.specification.uses
+        if uses is None or slots.find(device_id):
             return
-        known = self._slots.get(batch.uid, {})
-        if device_id in known.values():
-            return
-        for slot in probe_slots(device_id, uses):
-            name = use_name(batch.name, slot)
-            if name not in known and await self._take(batch, name, device_id, use):
+        self.require_place(batch, device_id)
+        left = uses - len(slots)
+        for slot in slots.candidates(device_id, uses):
+            if await self._take(batch, use_name(batch.name, slot), device_id, use):
                 return
-        raise _exhausted(batch, uses)
+            left -= 1
+        raise _exhausted(batch, uses) if left <= 0 else _contended()
+
+    def _known(self, batch: Batch) -> Slots:
+        return self._slots.get(batch.uid) or Slots()
 
     async def _take(self, batch: Batch, name: str, device_id: str, use: UseFields) -> bool:
         """Create the use of this name; tell whether it is the device's now, or was before."""
@@ -68,7 +73,8 @@ class Uses:
             await self._client.create(CONFIG_MAP, self._new_use(batch, name, data))
         except AlreadyExists:
             found = await self._client.get_or_none(CONFIG_MAP, name, self._namespace)
-            return found is not None and _device_of(found, batch.uid) == device_id
+            held = _read(found, batch.uid) if found else None
+            return held is not None and held.device_id == device_id
         log.info("%s has use %s of registration batch %s", device_id, name, batch.name)
         return True
 
@@ -96,13 +102,13 @@ class Uses:
             if BATCH_LABEL not in labels_of(found):
                 continue
             for uid in _owners_of(found):
-                self._note(uid, name_of(found), None if found is old else _device_of(found, uid))
+                self._note(uid, name_of(found), None if found is old else _read(found, uid))
 
-    def _note(self, uid: str, name: str, device_id: str | None) -> None:
-        if device_id is not None:
-            self._slots[uid][name] = device_id
+    def _note(self, uid: str, name: str, use: Use | None) -> None:
+        if use is not None:
+            self._slots[uid].put(use)
             return
-        self._slots[uid].pop(name, None)
+        self._slots[uid].discard(name)
         if not self._slots[uid]:
             del self._slots[uid]
 
@@ -111,19 +117,30 @@ def _owners_of(config_map: ConfigMap) -> list[str]:
     return [owner["uid"] for owner in config_map["metadata"].get("ownerReferences", [])]
 
 
-def _device_of(config_map: ConfigMap, batch_uid: str) -> str | None:
-    """Return the device whose use of this batch it is, "" if it says none; None: of no such batch.
+def _read(config_map: ConfigMap, batch_uid: str) -> Use | None:
+    """Return the use of this batch, None for one of another.
 
     A batch of the same name that was deleted leaves its uses for a moment.
     """
     if batch_uid not in _owners_of(config_map):
         return None
-    return config_map.get("data", {}).get("deviceID", "")
+    data = config_map.get("data") or {}
+    return Use(name_of(config_map), data.get("deviceID", ""), data.get("keyFingerprint", ""))
 
 
 def _exhausted(batch: Batch, uses: int) -> Refusal:
     return Refusal(
         403,
-        f"registration batch {batch.name} admits {uses} devices, and as many have joined",
+        f"registration batch {batch.name} admits {uses} devices, and as many have a use of it; "
+        "issue another batch, raise `uses`, or delete the ConfigMap of a use that is not needed",
         reason=REGISTRATION_BATCH_EXHAUSTED,
+    )
+
+
+def _contended() -> Refusal:
+    return Refusal(
+        429,
+        "other devices took the uses of the batch that were tried; try again",
+        reason=TOO_MANY_ENROLMENTS,
+        retry_after=5,
     )

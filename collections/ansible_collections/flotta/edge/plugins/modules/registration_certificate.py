@@ -30,6 +30,8 @@ options:
       - V(expired) ends the batch now. O(state=present) with another O(expires) opens it again.
       - V(revoked) refuses the certificate and removes its private key. That cannot be undone.
       - V(absent) removes the batch with its record of uses; its certificate is refused from then on.
+      - V(revoked) and V(absent) also delete the requests with this batch about which nothing has decided, neither a person nor a rule.
+        Approved and declined ones stay.
     type: str
     choices: [present, expired, revoked, absent]
     default: present
@@ -201,6 +203,10 @@ ca:
   description: Certificates of the Flotta CA, PEM. Empty if the certificate is not issued.
   type: str
   returned: with state C(present)
+requests_deleted:
+  description: How many requests that waited for a decision were deleted, or would be in check mode.
+  type: int
+  returned: with state C(revoked) and C(absent)
 """
 
 import datetime
@@ -381,7 +387,7 @@ class WantedBatch:
         if revoked is not None:
             said = f", because: {revoked['reason']}" if revoked.get("reason") else ""
             raise ValueError(
-                f"The registration batch {self.name} was revoked at {revoked.get('at', '')} by {revoked.get('by', 'somebody')}{said}. Choose "
+                f"The registration batch {self.name} was revoked at {revoked.get('at', '')} by {revoked.get('by', 'somebody')}{said}, and stays so. Choose "
                 "another name, or remove the batch with state absent first."
             )
 
@@ -393,7 +399,14 @@ class WantedBatch:
             except AlreadyExists:  # by another host of the same play
                 existing = await self.batches.get(self.name)
         if existing is not None:
-            await self.batches.change(self.name, lambda _batch: fields)
+            await self.batches.change(self.name, self.make_wanted)
+
+    def make_wanted(self, existing: IssuedBatch) -> SpecificationFields:
+        """Return the specification for a batch as it is now; raises ValueError if it has ended."""
+        self.require_not_revoked(existing)
+        return make_fields(
+            self.parameters, existing, datetime.datetime.now(tz=datetime.timezone.utc)
+        )
 
     async def find_issued(self, *, changed: bool) -> IssuedBatch | None:
         """Return the batch with the certificate that belongs to its specification, None without one."""
@@ -431,7 +444,18 @@ class WantedBatch:
             else:
                 await self.batches.expire(self.name)
         diff = api.make_diff({"state": state}, {"state": self.parameters.state})
-        return {"changed": changed, "diff": diff if changed else []}
+        removed = await self.remove_undecided() if revoke else 0
+        return {
+            "changed": changed or removed > 0,
+            "diff": diff if changed else [],
+            "requests_deleted": removed,
+        }
+
+    async def remove_undecided(self) -> int:
+        """Delete the requests with the batch that wait for a decision; return how many these are."""
+        if self.check_mode:
+            return len(await self.batches.list_undecided(self.name))
+        return await self.batches.remove_undecided(self.name)
 
     async def ensure_absent(self) -> Manifest:
         """Remove the batch; return the result of the module."""
@@ -439,7 +463,12 @@ class WantedBatch:
         if existing is not None and not self.check_mode:
             await self.batches.remove(self.name)
         diff = api.make_diff(existing.fields if existing else None, None)
-        return {"changed": existing is not None, "diff": diff if existing else []}
+        removed = await self.remove_undecided()
+        return {
+            "changed": existing is not None or removed > 0,
+            "diff": diff if existing else [],
+            "requests_deleted": removed,
+        }
 
 
 def main() -> None:
