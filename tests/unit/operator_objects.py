@@ -34,6 +34,8 @@ def device(name: str = "till-1", **fields: Any) -> Object:
         "finalizers": fields.pop("finalizers", ["device-finalizer"]),
     }
     fields.setdefault("conditions", [VALID])
+    if "generation" in fields:
+        metadata["generation"] = fields.pop("generation")
     if "deleted" in fields:
         metadata["deletionTimestamp"] = fields.pop("deleted")
     return {"metadata": metadata, "spec": fields.pop("spec", {}), "status": fields}

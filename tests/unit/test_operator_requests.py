@@ -114,9 +114,7 @@ def unused(**fields: Any) -> Object:
 
 def test_an_approval_without_a_device_that_registers_ends() -> None:
     asked = request(approved=True)
-    first = plan_request(asked, unused(), NOW, auto=True, expiry=3600)
-    assert first.requeue_after == 3600
-    asked = applied(asked, first)
+    asked = applied(asked, plan_request(asked, unused(), NOW, auto=True, expiry=3600))
     assert plan_request(asked, unused(), NOW, auto=True, expiry=3600) == Plan(requeue_after=3600)
     deletion, report = plan_request(asked, unused(), LATER, auto=True, expiry=3600).steps
     assert isinstance(deletion, Delete)
@@ -128,6 +126,8 @@ def test_an_approval_without_a_device_that_registers_ends() -> None:
     "kept",
     [
         {"spec": {}},  # made by hand
+        {"labels": {"edgedeviceSignedRequest": "true", "role": "till"}},  # completed since
+        {"generation": 2},
         {"labels": {}},  # registered
         {"lastSeenTime": "2026-05-01T12:30:00Z"},
         {"hardware": {"hostname": "till-1"}},
@@ -138,6 +138,28 @@ def test_a_device_of_somebody_else_or_that_was_heard_does_not_expire(kept: Objec
     asked = request(approved=True)
     asked = applied(asked, plan_request(asked, unused(**kept), NOW, auto=True, expiry=3600))
     assert plan_request(asked, unused(**kept), LATER, auto=True, expiry=3600) == Plan()
+
+
+def test_labels_that_follow_from_workloads_keep_no_device() -> None:
+    asked = request(approved=True, labels={"role": "till"}, targetSet="north")
+    labels = {
+        "edgedeviceSignedRequest": "true",
+        "role": "till",
+        "flotta/member-of": "north",
+        "workload/printer": "true",
+    }
+    asked = applied(asked, plan_request(asked, unused(labels=labels), NOW, auto=True, expiry=3600))
+    plan = plan_request(asked, unused(labels=labels), LATER, auto=True, expiry=3600)
+    assert isinstance(plan.steps[0], Delete)
+
+
+def test_what_an_earlier_release_approved_does_not_expire() -> None:
+    asked = request(approved=True)
+    since = {"type": "approved", "status": "True", "lastTransitionTime": "2026-04-01T12:00:00Z"}
+    asked["status"] = {"conditions": [since]}
+    asked = applied(asked, plan_request(asked, unused(), NOW, auto=True, expiry=3600))
+    assert "decision" not in asked["status"]
+    assert plan_request(asked, unused(), LATER, auto=True, expiry=3600) == Plan()
 
 
 def test_without_an_expiry_an_approval_waits_forever() -> None:

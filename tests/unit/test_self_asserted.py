@@ -80,6 +80,23 @@ def test_a_name_that_an_administrator_changed_is_not_changed_back() -> None:
     assert after(device, "till-9")["metadata"]["labels"][NAME] == "till-9"
 
 
+def test_a_label_of_an_object_that_was_made_by_hand_is_not_shaken_off() -> None:
+    """The device reports first what it was given, and then something else."""
+    device = after(labelled(None, hostname="db1"), "db1")
+    device = after(device, "vault", before="db1")
+    assert device["metadata"]["labels"][NAME] == "db1"
+
+
+def test_a_given_label_that_is_removed_keeps_no_workload() -> None:
+    role = "device.role"
+    vault = fleet_objects.workload("web", deviceSelector={"matchLabels": {role: "vault"}})
+    device = after(after(labelled("", role="vault"), "till-7"), "localhost", before="till-7")
+    assert is_unsettled(device)
+    assert not render_configuration(device, Objects(vault)).content.unresolved_workloads
+    del device["metadata"]["labels"][role]
+    assert not render_configuration(device, Objects(vault)).content.unresolved_workloads
+
+
 def test_a_device_of_an_earlier_release_asserted_what_its_hardware_says() -> None:
     device = labelled(None, hostname="till-7", **{"system-serial": "given"})
     moved = after(device, "till-8", before="till-7")

@@ -35,9 +35,12 @@ def record_change(
 ) -> dict[str, str | None]:
     """Return the annotations to write together with a change of labels; none if none is needed.
 
-    The first report of a device changes nothing on which a workload could depend.
+    The first report of a device changes nothing on which a workload could depend, and labels that
+    somebody gave change with nobody's report.
     """
-    before = _own_part(labels_of(device))
+    given = given_labels(device)
+    present = _own_part(labels_of(device))
+    before = {key: text for key, text in present.items() if key not in given}
     if not before or all(before.get(key) == text for key, text in _own_items(change)):
         return {}
     known = _read_former(device) if is_unsettled(device) else []

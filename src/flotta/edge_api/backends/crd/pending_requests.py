@@ -1,8 +1,9 @@
 """How many devices may have requested to join and not registered yet.
 
 Whoever holds a registration certificate can request to join under any number of ids that its batch
-admits. What has not registered is bounded for each batch and for each namespace, approved or not, unless
-it was declined; a device that finds no place tries again later (docs/reference/control-plane.md#limits).
+admits. What has not registered and was not declined is bounded for each batch and for each
+namespace, approved or not; a device that finds no place tries again later
+(docs/reference/control-plane.md#limits).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ TRIED = 8  # of them at most, and as many of all others: each costs two requests
 
 @dataclass(frozen=True)
 class Use:
-    """A slot of a batch; the texts are "" if the use does not say whose it is, and with which key."""
+    """A slot of a batch; a text is "" if the use does not say whose it is, or with which key."""
 
     name: str  # of its ConfigMap
     device_id: str

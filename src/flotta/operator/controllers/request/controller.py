@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from flotta.fleet.joining import REQUEST_NAMESPACE, UNREGISTERED_LABEL, is_approved, is_declined
+from flotta.fleet.joining import REQUEST_NAMESPACE, is_approved, is_declined
 from flotta.fleet.registration_batches import APPROVAL_WITHHELD_ANNOTATION
-from flotta.fleet.self_asserted import ASSERTED_ANNOTATION
 from flotta.operator.controllers.context import Context, utc_now
+from flotta.operator.controllers.request.creation import make_edge_device
 from flotta.operator.controllers.request.decision import (
     decide_by_rule,
     decision_about,
@@ -40,8 +40,7 @@ from flotta.protocol.reasons import conditions as reasons
 from flotta.protocol.reasons.reason import Code
 from flotta.resources.client import ApiError, NotFound
 from flotta.resources.conditions import find_condition, holds
-from flotta.resources.finalizers import DEVICE_FINALIZER
-from flotta.resources.kinds import EDGE_DEVICE, MEMBER_LABEL, SIGNED_REQUEST
+from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
 from flotta.resources.objects.devices import (
     Decision,
     EdgeDevice,
@@ -163,26 +162,6 @@ def plan_refusal(request: SignedRequest, message: str, now: datetime) -> Plan:
         f"The EdgeDevice cannot be created: {message}",
         now,
     )
-
-
-def make_edge_device(request: SignedRequest, now: datetime) -> EdgeDevice:
-    """Return the EdgeDevice of an approved request, not registered yet."""
-    spec = request["spec"]
-    labels = {**(spec.get("labels") or {}), UNREGISTERED_LABEL: "true"}
-    if spec.get("targetSet"):
-        labels[MEMBER_LABEL] = spec["targetSet"]
-    return {
-        "apiVersion": EDGE_DEVICE.api_version,
-        "kind": EDGE_DEVICE.kind,
-        "metadata": {
-            "name": name_of(request),
-            "namespace": spec["targetNamespace"],
-            "labels": labels,
-            "annotations": {ASSERTED_ANNOTATION: ""},  # the device has said nothing yet
-            "finalizers": [DEVICE_FINALIZER],
-        },
-        "spec": {"requestTime": format_time(now)},
-    }
 
 
 def was_created(request: SignedRequest) -> bool:

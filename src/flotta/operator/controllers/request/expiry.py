@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from flotta.fleet.joining import is_registered, was_heard
+from flotta.operator.controllers.request.creation import is_as_created
 from flotta.operator.runtime.steps import Delete, Plan, RecordEvent, Step
 from flotta.protocol.reasons.events import EXPIRED
 from flotta.resources.conditions import find_condition, holds
 from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
 from flotta.resources.objects.devices import EdgeDevice, SignedRequest
-from flotta.resources.views import conditions_of, is_being_deleted, spec_of
+from flotta.resources.views import conditions_of, is_being_deleted, status_of
 from flotta.rfc3339 import parse_required_time
 
 
@@ -36,10 +37,10 @@ def unused_time_left(
 ) -> float | None:
     """Return the seconds until an approval ends because its device never registered.
 
-    None if it does not end: without `expiry` (seconds), and for every EdgeDevice that a user made
-    or that was ever heard from.
+    None if it does not end: without `expiry` (seconds), for every EdgeDevice that a user made or
+    changed, or that was ever heard from, and for what an earlier release approved.
     """
-    if not expiry or not _is_unused(device):
+    if not expiry or not status_of(request).get("decision") or not _is_unused(request, device):
         return None
     return max(0.0, _seconds_left(_since(request, "approved") or now, now, expiry))
 
@@ -57,11 +58,10 @@ def plan_unused_removal(request: SignedRequest, device: EdgeDevice, expiry: floa
     return Plan((Delete(EDGE_DEVICE, device, unchanged=True), report))
 
 
-def _is_unused(device: EdgeDevice) -> bool:
-    """Tell whether the operator created the EdgeDevice, and nothing ever came of it."""
-    made_here = bool(spec_of(device).get("requestTime"))
+def _is_unused(request: SignedRequest, device: EdgeDevice) -> bool:
+    """Tell whether the EdgeDevice is as the operator created it, and nothing ever came of it."""
     unheard = not is_registered(device) and not was_heard(device)
-    return made_here and unheard and not is_being_deleted(device)
+    return is_as_created(request, device) and unheard and not is_being_deleted(device)
 
 
 def _waiting_since(request: SignedRequest, now: datetime) -> datetime:
