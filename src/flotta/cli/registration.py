@@ -157,13 +157,13 @@ class Batches:
         end = time.monotonic() + patience
         while True:
             batch = await self.get(name)
-            if batch.is_issued:
-                return batch
             if "revoked" in batch.fields:
                 raise ValueError(
                     f"the registration batch {name} was revoked, and stays so; choose another name "
                     "or delete it first"
                 )
+            if batch.is_issued:
+                return batch
             if batch.problem:
                 raise ValueError(f"the registration batch {name} is not issued: {batch.problem}")
             if time.monotonic() >= end:
