@@ -78,7 +78,7 @@ async def test_a_batch_goes_only_when_it_ended_by_every_look_of_a_day(
 
     async def look() -> bool:
         """Look at the batch; return whether it is there."""
-        await batches._attempt("shops")
+        await batches.keep("shops")
         return await secrets.read("shops") is not None
 
     async def write(specification: bytes) -> None:

@@ -57,7 +57,7 @@ class BatchCertificates:
             self._wanted.clear()
             names, self._changed = self._changed, set()
             for name in sorted(names):
-                await self._attempt(name)
+                await self.keep(name)
 
     async def keep_all(self) -> None:
         """Look at every batch; raises BackendError when they cannot be listed.
@@ -71,11 +71,12 @@ class BatchCertificates:
             if not _has_work(secret, authority):
                 continue
             if secret.name.startswith(OWN_PREFIX):
-                await self._attempt(secret.name)
+                await self.keep(secret.name)
             else:
                 self.note(secret.name)
 
-    async def _attempt(self, name: str) -> None:
+    async def keep(self, name: str) -> None:
+        """Look at a secret now; what fails is logged, and tried again by `run`."""
         try:
             await retry_on_secret_conflict(lambda: self._keep(name))
         except Exception as error:  # one of many: the others must be issued
