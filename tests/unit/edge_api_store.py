@@ -17,7 +17,7 @@ from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.settings import Settings
 from flotta.merge_patch import apply_merge_patch
-from flotta.resources.errors import Conflict, NotFound
+from flotta.resources.errors import AlreadyExists, Conflict, NotFound
 from flotta.resources.kinds import EDGE_DEVICE, ROUTE, Kind
 
 Object = dict[str, Any]
@@ -94,6 +94,13 @@ class Store:
             event = await self._open[kind].get()
             if int(event[1]["metadata"]["resourceVersion"]) > int(resource_version):
                 yield event
+
+    async def create(self, kind: Kind, obj: Object) -> Object:
+        name = obj["metadata"]["name"]
+        if name in self.objects[kind]:
+            raise AlreadyExists(409, "AlreadyExists", f"{name} exists")
+        metadata = {"uid": f"uid-of-{name}", **obj["metadata"]}
+        return copy.deepcopy(self.put(kind, {**copy.deepcopy(obj), "metadata": metadata}))
 
     async def merge_patch(
         self, kind: Kind, name: str, namespace: str, patch: Object, subresource: str = ""

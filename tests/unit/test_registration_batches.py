@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -326,6 +327,32 @@ def test_an_address_in_its_ipv6_form_is_the_same() -> None:
 
 def test_without_a_rule_nothing_is_approved_and_nothing_withheld() -> None:
     assert decide("shops", batches.Specification(), Applicant("till-1")) == Decision()
+
+
+@pytest.mark.parametrize("value", ["é" * 256, "'\"\\" * 85, "\n\u2028" * 128])
+def test_an_approval_on_all_the_evidence_that_there_can_be_is_read_back(value: str) -> None:
+    rule = batches.ApprovalRule(
+        automatic=True,
+        serial_numbers=frozenset({value}),
+        hardware=dict.fromkeys(batches.HARDWARE_PATHS, "*"),
+        source_networks=(ip_network("192.0.2.0/24"),),
+    )
+    ids = batches.DeviceIDs(frozenset({"till-1"}), ())
+    specification = batches.Specification(device_ids=ids, approval=rule)
+    reported: dict[str, Any] = {}
+    for path in batches.HARDWARE_PATHS:
+        *parents, field = path.split(".")
+        place = reported
+        for step in parents:
+            place = place.setdefault(step, {})
+        place[field] = value
+    found = decide("shops", specification, Applicant("till-1", "ab" * 32, reported, "192.0.2.7"))
+    assert found.approves
+
+    approval = read_approval(write_approval("shops", found, NOW))
+
+    assert approval is not None
+    assert approval["evidence"] == list(found.evidence)
 
 
 def test_an_approval_is_read_back_and_nothing_else_is() -> None:

@@ -18,6 +18,7 @@ from flotta.edge_api.refusals import Refusal
 from flotta.fleet.batch_specification import SpecificationError, parse_specification
 from flotta.fleet.registration_batches import (
     CERTIFICATE_KEY,
+    ERROR_ANNOTATION,
     FORMER_KEY,
     SPECIFICATION_KEY,
     Specification,
@@ -35,6 +36,8 @@ from flotta.protocol.reasons.refusals import (
     REGISTRATION_BATCH_INVALID,
     REGISTRATION_REVOKED,
 )
+
+ISSUE_ANOTHER = "issue another batch, and install its certificate on the device"
 
 
 @dataclass(frozen=True)
@@ -72,15 +75,24 @@ def read_batch(secret: StoredSecret, peer: Peer) -> Batch:
     Without a specification it is unlimited in the namespaces of the certificate. Raises Refusal
     403 when the specification is invalid.
     """
+    specification = _parse(secret)
+    if specification is None:
+        return Batch(secret.name, replace(Specification(), namespaces=peer.namespaces))
+    return Batch(secret.name, specification)
+
+
+def _parse(secret: StoredSecret) -> Specification | None:
+    """Return the specification of a secret, None if it has none; raises Refusal 403."""
     text = secret.data.get(SPECIFICATION_KEY)
     if text is None:
-        return Batch(secret.name, replace(Specification(), namespaces=peer.namespaces))
+        return None
     try:
-        return Batch(secret.name, parse_specification(text))
+        return parse_specification(text)
     except SpecificationError as error:
         raise Refusal(
             403,
-            f"the specification of registration batch {secret.name} is invalid",
+            f"the specification of registration batch {secret.name} is invalid; its annotation "
+            f"{ERROR_ANNOTATION} says why",
             reason=REGISTRATION_BATCH_INVALID,
         ) from error
 
@@ -89,7 +101,9 @@ def no_batch() -> Refusal:
     """Return the refusal of a certificate that belongs to no batch."""
     return Refusal(
         403,
-        "the registration certificate was revoked: it belongs to no registration batch",
+        "the registration certificate belongs to no registration batch: the batch was deleted, or "
+        "this server has not heard of it yet; issue a new registration certificate (role "
+        "flotta.edge.device)",
         reason=REGISTRATION_REVOKED,
     )
 
@@ -99,11 +113,31 @@ def require_active(batch: Batch, peer: Peer, now: datetime) -> None:
     state = batch.specification.state_at(now, peer.not_after)
     if state is State.REVOKED:
         raise Refusal(
-            403, f"registration batch {batch.name} was revoked", reason=REGISTRATION_REVOKED
+            403,
+            f"registration batch {batch.name} was revoked; {ISSUE_ANOTHER}",
+            reason=REGISTRATION_REVOKED,
         )
     if state is State.EXPIRED:
         raise Refusal(
-            401, f"registration batch {batch.name} has expired", reason=CERTIFICATE_EXPIRED
+            401,
+            f"registration batch {batch.name} has expired; {ISSUE_ANOTHER}",
+            reason=CERTIFICATE_EXPIRED,
+        )
+
+
+def require_unrevoked(name: str, secret: StoredSecret | None) -> None:
+    """Refuse an approval of the batch of this name if that was revoked or deleted.
+
+    One that has expired approves nobody any more, but its approvals stay.
+    """
+    specification = _parse(secret) if secret is not None and secret.registers else None
+    if specification is None or specification.revoked is not None:
+        raise Refusal(
+            403,
+            f"registration batch {name}, whose rule approved the device, was revoked or deleted, "
+            "so its approval does not count; delete the EdgeDevice: then the device can enrol "
+            "again, and a person can approve it",
+            reason=REGISTRATION_REVOKED,
         )
 
 
@@ -113,20 +147,21 @@ def require_admitted(batch: Batch, device_id: str, namespace: str, key_fingerpri
         raise Refusal(
             403,
             f"registration batch {batch.name} does not allow namespace {namespace[:64]!r}, "
-            f"only {', '.join(batch.namespaces)}",
+            f"only {', '.join(batch.namespaces)}; name one of these, or issue another batch",
             reason=NAMESPACE_NOT_ALLOWED,
         )
     ids = batch.specification.device_ids
     if ids is not None and ids.find(device_id) is None:
         raise Refusal(
             403,
-            f"registration batch {batch.name} does not admit the id {device_id}",
+            f"registration batch {batch.name} does not admit the id {device_id}; add it to "
+            "its deviceIDs, or issue another batch",
             reason=DEVICE_ID_NOT_ALLOWED,
         )
     if not key_fingerprint and not batch.specification.allow_without_fingerprint:
         raise Refusal(
             403,
             "the field public_key_fingerprint is missing, and registration batch "
-            f"{batch.name} does not allow that",
+            f"{batch.name} does not allow that; use a newer agent, or allowWithoutFingerprint",
             reason=KEY_FINGERPRINT_MISSING,
         )

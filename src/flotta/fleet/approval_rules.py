@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypedDict, cast
@@ -19,7 +19,9 @@ from flotta.rfc3339 import format_time, parse_required_time
 
 MAX_APPROVAL = 8 * 1024  # characters of an approval's JSON
 MAX_EVIDENCE = 16  # sentences
-MAX_SENTENCE = 512  # characters of each
+# Characters of each. All of them fit into MAX_APPROVAL, also with each character escaped in JSON.
+MAX_SENTENCE = 240
+MAX_CAUSE = 512  # characters of why a rule does not approve
 
 
 class Approval(TypedDict):
@@ -69,8 +71,14 @@ def decide(batch: str, specification: Specification, applicant: Applicant) -> De
             printable(item, MAX_SENTENCE) for item in _evidence(specification, applicant)
         )
     except _NoMatch as error:
-        return Decision(rule, withheld=printable(f"Batch {batch}: {error}", MAX_SENTENCE))
+        return Decision(rule, withheld=printable(f"Batch {batch}: {error}", MAX_CAUSE))
     return Decision(rule, evidence)
+
+
+def withhold(decision: Decision, batch: str, cause: str) -> Decision:
+    """Return the decision as one for a person; the cause is a sentence without its end."""
+    withheld = printable(f"Batch {batch}: {cause}", MAX_CAUSE)
+    return replace(decision, evidence=(), withheld=withheld)
 
 
 def write_approval(batch: str, decision: Decision, now: datetime) -> str:
@@ -81,7 +89,7 @@ def write_approval(batch: str, decision: Decision, now: datetime) -> str:
         "evidence": list(decision.evidence),
         "at": format_time(now),
     }
-    return json.dumps(approval)
+    return json.dumps(approval, ensure_ascii=False)
 
 
 def read_approval(text: str | None) -> Approval | None:

@@ -11,6 +11,7 @@ from flotta.edge_api.backends.crd.authority import CrdAuthorityStore
 from flotta.edge_api.backends.crd.batches import Batches
 from flotta.edge_api.backends.crd.caches import Caches
 from flotta.edge_api.backends.crd.configurations import Configurations
+from flotta.edge_api.backends.crd.decisions import Decisions
 from flotta.edge_api.backends.crd.delivery import Delivery
 from flotta.edge_api.backends.crd.enrolments import Enrolments
 from flotta.edge_api.backends.crd.errors import translate_api_errors
@@ -18,6 +19,7 @@ from flotta.edge_api.backends.crd.event_limits import EventLimits
 from flotta.edge_api.backends.crd.events import Events
 from flotta.edge_api.backends.crd.hardware_labels import HardwareLabels
 from flotta.edge_api.backends.crd.heartbeats import HeartbeatRecorder
+from flotta.edge_api.backends.crd.listed_ids import ListedIDs
 from flotta.edge_api.backends.crd.members import Members
 from flotta.edge_api.backends.crd.membership import judge_membership
 from flotta.edge_api.backends.crd.pending_requests import PendingLimits, PendingRequests
@@ -288,7 +290,8 @@ def _make_joining(
     pending = PendingRequests(caches.of(SIGNED_REQUEST), devices, limits)
     batches = Batches(client, caches.of(SECRET), namespace)
     uses = Uses(client, caches.of(CONFIG_MAP), namespace)
+    decisions = Decisions(client, uses, ListedIDs(caches.of(SECRET), namespace))
     return (
-        Enrolments(client, devices, batches, uses, pending),
+        Enrolments(client, devices, batches, decisions, pending),
         Registrations(client, devices, batches, uses),
     )

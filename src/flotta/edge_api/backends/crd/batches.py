@@ -20,6 +20,7 @@ from flotta.edge_api.batches import (
     no_batch,
     read_batch,
     require_active,
+    require_unrevoked,
 )
 from flotta.fleet.registration_batches import SPECIFICATION_KEY
 from flotta.identity.peers import Peer
@@ -79,6 +80,11 @@ class Batches:
         batch = self._parse(secret, peer)
         require_active(batch, peer, datetime.now(UTC))
         return batch
+
+    async def require_unrevoked(self, name: str) -> None:
+        """Refuse an approval of a batch that was revoked or deleted; raises Refusal 403."""
+        secret = await self._client.get_or_none(SECRET, name, self._namespace)
+        require_unrevoked(name, stored_secret(secret) if secret else None)
 
     def _names_of(self, peer: Peer) -> list[str]:
         return sorted(self._names.get(peer.fingerprint, ()))

@@ -18,13 +18,12 @@ from flotta.edge_api.backends.crd.redefinition import Redefinition
 from flotta.edge_api.backends.crd.removals import Removals
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet.adoption import find_unprotected, is_withheld
-from flotta.fleet.joining import UNREGISTERED_LABEL
+from flotta.fleet.joining import has_joined
 from flotta.identity.peers import Peer
 from flotta.protocol.reasons.refusals import CONFIGURATION_WITHHELD, UNKNOWN_DEVICE
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE
 from flotta.resources.objects.devices import EdgeDevice
-from flotta.resources.views import labels_of
 
 WITHHELD_RETRY = 10  # seconds until a device asks for a withheld configuration again
 
@@ -85,8 +84,7 @@ def _is_outdated(device: EdgeDevice, peer: Peer) -> bool:
 
     Then it does not say yet that the configuration is withheld, and may not have its labels.
     """
-    is_unregistered = UNREGISTERED_LABEL in labels_of(device)
-    return is_unregistered or judge_membership(peer, device) is not Membership.ACTIVE
+    return not has_joined(device) or judge_membership(peer, device) is not Membership.ACTIVE
 
 
 def _withheld(cause: str) -> Refusal:

@@ -11,14 +11,20 @@ from datetime import UTC, datetime
 
 from flotta.edge_api.backends.backend import RecordedRegistration
 from flotta.edge_api.backends.crd.batches import Batches
-from flotta.edge_api.backends.crd.enrolments import other_key
+from flotta.edge_api.backends.crd.ownership import (
+    other_key,
+    require_admitted_as_requested,
+    require_no_former_device,
+    require_own_batch,
+)
 from flotta.edge_api.backends.crd.quarantine import require_released
 from flotta.edge_api.backends.crd.requests import request_namespace
 from flotta.edge_api.backends.crd.unbound_keys import report_unbound
 from flotta.edge_api.backends.crd.uses import Uses
-from flotta.edge_api.batches import Batch, require_admitted
+from flotta.edge_api.batches import Batch
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet import hardware, presence
+from flotta.fleet.approvals import approving_batch
 from flotta.fleet.former_labels import record_change, settle
 from flotta.fleet.joining import (
     KEY_ANNOTATION,
@@ -27,6 +33,7 @@ from flotta.fleet.joining import (
     has_joined,
     is_approved,
 )
+from flotta.fleet.registration_batches import UseFields
 from flotta.fleet.self_asserted import change_labels
 from flotta.identity.peers import Peer
 from flotta.protocol.hardware import HardwareInfo
@@ -74,31 +81,35 @@ class Registrations:
         batch = await self._batches.admit(peer)
         for namespace in batch.namespaces:
             require_released(self._devices.get(namespace, device_id))
-        request = await self._client.get_or_none(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
-        if request is None:
-            raise Refusal(
-                404,
-                "the device has not enrolled: it has no EdgeDeviceSignedRequest",
-                reason=NOT_ENROLLED,
-            )
-        namespace = request_namespace(request)
-        require_admitted(batch, device_id, namespace, key_fingerprint)
 
-        async def attempt() -> RecordedRegistration:
-            device = await self._read(device_id, namespace)
+        async def attempt() -> tuple[RecordedRegistration, SignedRequest]:
+            request = await self._read_request(device_id)
+            require_admitted_as_requested(batch, device_id, request, key_fingerprint)
+            device = await self._read(device_id, request_namespace(request))
             if has_joined(device):
                 _require_same_registration(device, key_fingerprint)
             else:
-                _require_may_join(batch, request, key_fingerprint)
-                await self._uses.claim(
-                    batch, device_id, {"namespace": namespace, "keyFingerprint": key_fingerprint}
-                )
-            return await self._record(device, info, key_fingerprint)
+                _require_may_join(peer, batch, device, request, key_fingerprint)
+                await self._count(batch, request, key_fingerprint)
+            return await self._record(device, info, key_fingerprint), request
 
-        recorded = await retry_on_conflict(attempt)
+        recorded, request = await retry_on_conflict(attempt)
         if KEY_ANNOTATION not in annotations_of(request):
             await report_unbound(self._client, batch, request)
         return recorded
+
+    async def _count(self, batch: Batch, request: SignedRequest, key_fingerprint: str) -> None:
+        """Require that the approval counts, and give the device a use of its batch."""
+        approving = approving_batch(request)
+        if approving not in ("", batch.name):
+            await self._batches.require_unrevoked(approving)
+        fields: UseFields = {
+            "namespace": request_namespace(request),
+            "keyFingerprint": key_fingerprint,
+        }
+        use = await self._uses.claim(batch, name_of(request), fields)
+        if use is not None:
+            await self._uses.hand_over(use, key_fingerprint)
 
     async def _register_again(
         self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
@@ -111,10 +122,21 @@ class Registrations:
 
         return await retry_on_conflict(attempt)
 
+    async def _read_request(self, device_id: str) -> SignedRequest:
+        request = await self._client.get_or_none(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
+        if request is None:
+            raise Refusal(
+                404,
+                "the device has not enrolled: it has no EdgeDeviceSignedRequest; it has to enrol "
+                "first",
+                reason=NOT_ENROLLED,
+            )
+        return request
+
     async def _read(self, device_id: str, namespace: str) -> EdgeDevice:
         device = await self._client.get_or_none(EDGE_DEVICE, device_id, namespace)
         if device is None:
-            raise Refusal(404, "the device is not approved yet", reason=NOT_APPROVED)
+            raise _not_approved()
         require_released(device)
         if is_being_deleted(device):
             raise Refusal(403, "the device is being removed from the fleet", reason=DEVICE_LEAVING)
@@ -124,6 +146,7 @@ class Registrations:
         self, device: EdgeDevice, info: RegistrationInfo, fingerprint: str
     ) -> RecordedRegistration:
         annotations, before = annotations_of(device), status_of(device).get("hardware")
+        is_first = not has_joined(device)
         labels: dict[str, str | None] = {}
         if UNREGISTERED_LABEL in labels_of(device):
             labels[UNREGISTERED_LABEL] = None
@@ -144,7 +167,7 @@ class Registrations:
             "labels": labels,
             "annotations": {KEY_ANNOTATION: fingerprint, **former},
         }
-        if labels.get(UNREGISTERED_LABEL, "") is None and info.hardware is None:
+        if is_first and info.hardware is None:
             # A new device describes itself; one that joins again by its gateway runs something.
             change["annotations"][WITHHELD_ANNOTATION] = "true"
         patch = as_read(change_metadata(change), device)
@@ -170,22 +193,32 @@ def _require_same_registration(device: EdgeDevice, key_fingerprint: str) -> None
     if annotations_of(device).get(KEY_ANNOTATION) != key_fingerprint:
         raise Refusal(
             403,
-            "the device is registered; only its own certificate can register it again",
+            "the device is registered; only its own certificate can register it again; to let it "
+            "join with another key, delete its EdgeDevice",
             reason=ALREADY_REGISTERED,
         )
 
 
-def _require_may_join(batch: Batch, request: SignedRequest, key_fingerprint: str) -> None:
+def _require_may_join(
+    peer: Peer, batch: Batch, device: EdgeDevice, request: SignedRequest, key_fingerprint: str
+) -> None:
     """Refuse the first registration of a device that is not approved, or has another key."""
     if not is_approved(request):
-        raise Refusal(404, "the device is not approved yet", reason=NOT_APPROVED)
+        raise _not_approved()
     enrolled = annotations_of(request).get(KEY_ANNOTATION)
-    if enrolled is None and not batch.specification.allow_without_fingerprint:
-        raise Refusal(
-            403,
-            "the request of the device names no key; the device has to enrol with the field "
-            "public_key_fingerprint first",
-            reason=KEY_FINGERPRINT_MISSING,
-        )
+    if enrolled is None:
+        if not batch.specification.allow_without_fingerprint:
+            raise Refusal(
+                403,
+                "the request of the device names no key; the device has to enrol with the field "
+                "public_key_fingerprint first",
+                reason=KEY_FINGERPRINT_MISSING,
+            )
+        require_own_batch(request, peer, batch)
+        require_no_former_device(request, device)
     if enrolled not in (None, key_fingerprint):
         raise other_key()
+
+
+def _not_approved() -> Refusal:
+    return Refusal(404, "the device is not approved yet; approve its request", reason=NOT_APPROVED)

@@ -50,6 +50,29 @@ def request_namespace(request: SignedRequest) -> str:
     return spec_of(request).get("targetNamespace") or REQUEST_NAMESPACE
 
 
+def is_made_by_hand(request: SignedRequest) -> bool:
+    """Tell whether no device came with the request: a person made it, or an agent of v0.2."""
+    noted = annotations_of(request)
+    return BATCH_ANNOTATION not in noted and CERTIFICATE_ANNOTATION not in noted
+
+
+def is_of_batch(request: SignedRequest, peer: Peer, batch: Batch) -> bool:
+    """Tell whether the device of a request came with this batch.
+
+    Requests of earlier releases name the certificate alone.
+    """
+    noted = annotations_of(request)
+    if BATCH_ANNOTATION in noted:
+        return noted[BATCH_ANNOTATION] == batch.name
+    return noted.get(CERTIFICATE_ANNOTATION) == peer.fingerprint
+
+
+def lists_device(enrolment: Enrolment) -> bool:
+    """Tell whether the batch lists the id itself, not by a pattern."""
+    ids = enrolment.batch.specification.device_ids
+    return ids is not None and enrolment.applicant.device_id in ids.listed
+
+
 def new_request(enrolment: Enrolment, decision: Decision, now: datetime) -> SignedRequest:
     """Return the request of a device about which the rule of its batch decided so."""
     batch, applicant = enrolment.batch, enrolment.applicant
@@ -85,10 +108,13 @@ def bind_request(request: SignedRequest, key_fingerprint: str) -> MergePatch:
     return change_metadata({"annotations": {KEY_ANNOTATION: key_fingerprint}})
 
 
-def refresh_request(request: SignedRequest, wanted: SignedRequest) -> MergePatch:
+def refresh_request(
+    request: SignedRequest, wanted: SignedRequest, *, moves: bool = False
+) -> MergePatch:
     """Return the patch that makes a request that waits the one that would be new now.
 
-    Empty for none. The spec changes only with the batch: what an administrator changed stays.
+    Empty for none. The spec changes only if the request moves to another batch or namespace: what
+    an administrator changed stays. One of an earlier release gets what its batch gives.
     """
     known, new = annotations_of(request), annotations_of(wanted)
     changed: dict[str, str | None] = {
@@ -98,11 +124,12 @@ def refresh_request(request: SignedRequest, wanted: SignedRequest) -> MergePatch
         changed.pop(APPROVAL_ANNOTATION, None)
     if KEY_ANNOTATION in new and new[KEY_ANNOTATION] != known.get(KEY_ANNOTATION):
         changed[KEY_ANNOTATION] = new[KEY_ANNOTATION]
-    if not changed:
-        return {}
-    patch = change_metadata({"annotations": changed})
-    if BATCH_ANNOTATION in changed and BATCH_ANNOTATION in known:
+    patch = change_metadata({"annotations": changed} if changed else {})
+    if moves:
         return {**patch, **change_spec(request, spec_of(wanted))}
+    if BATCH_ANNOTATION in changed and CERTIFICATE_ANNOTATION in known:
+        completed: SignedRequestSpec = {**spec_of(wanted), **spec_of(request)}
+        return {**patch, **change_spec(request, completed)}
     return patch
 
 

@@ -25,6 +25,10 @@ class Use:
     device_id: str
     key_fingerprint: str
 
+    def is_held_by_another(self, key_fingerprint: str) -> bool:
+        """Tell whether the device has used the batch with another key than this."""
+        return self.key_fingerprint not in ("", key_fingerprint)
+
 
 class Slots:
     """The uses of one batch, as the watch tells of them."""

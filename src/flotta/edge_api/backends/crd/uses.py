@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import cast
 
@@ -21,7 +22,7 @@ from flotta.protocol.reasons.refusals import (
     TOO_MANY_ENROLMENTS,
 )
 from flotta.resources.cache import Cache
-from flotta.resources.client import AlreadyExists, Client
+from flotta.resources.client import AlreadyExists, Client, NotFound
 from flotta.resources.kinds import CONFIG_MAP, SECRET
 from flotta.resources.objects.core import ConfigMap
 from flotta.resources.objects.meta import OwnerReference
@@ -46,37 +47,48 @@ class Uses:
         if uses is not None and len(slots) >= uses and slots.find(device_id) is None:
             raise _exhausted(batch, uses)
 
-    async def claim(self, batch: Batch, device_id: str, use: UseFields) -> None:
+    async def claim(self, batch: Batch, device_id: str, use: UseFields) -> Use | None:
         """Give the device a slot of the batch; one that it has stays its only one.
 
-        Raises Refusal 403 when as many as there are, or more, are others'; 429 when others took
+        Returns the use, which another key may hold; None if the batch has no limit. Raises Refusal
+        403 when as many as there are, or more, are others'; 429 when others took
         all that it tried.
         """
         slots, uses = self._known(batch), batch.specification.uses
-        if uses is None or slots.find(device_id):
-            return
+        if uses is None:
+            return None
+        if own := slots.find(device_id):
+            return own
         self.require_place(batch, device_id)
         left = uses - len(slots)
         for slot in slots.candidates(device_id, uses):
-            if await self._take(batch, use_name(batch.name, slot), device_id, use):
-                return
+            if taken := await self._take(batch, use_name(batch.name, slot), device_id, use):
+                return taken
             left -= 1
         raise _exhausted(batch, uses) if left <= 0 else _contended()
+
+    async def hand_over(self, use: Use, key_fingerprint: str) -> None:
+        """Note that the device joins with this key: from now on it holds the use."""
+        if use.key_fingerprint == key_fingerprint:
+            return
+        patch = {"data": {"keyFingerprint": key_fingerprint}}
+        with suppress(NotFound):  # somebody gave the use back a moment ago
+            await self._client.merge_patch(CONFIG_MAP, use.name, self._namespace, patch)
 
     def _known(self, batch: Batch) -> Slots:
         return self._slots.get(batch.uid) or Slots()
 
-    async def _take(self, batch: Batch, name: str, device_id: str, use: UseFields) -> bool:
-        """Create the use of this name; tell whether it is the device's now, or was before."""
+    async def _take(self, batch: Batch, name: str, device_id: str, use: UseFields) -> Use | None:
+        """Create the use of this name; return it if it is the device's now, or was before."""
         data: UseFields = {**use, "deviceID": device_id, "at": format_time(datetime.now(UTC))}
         try:
             await self._client.create(CONFIG_MAP, self._new_use(batch, name, data))
         except AlreadyExists:
             found = await self._client.get_or_none(CONFIG_MAP, name, self._namespace)
             held = _read(found, batch.uid) if found else None
-            return held is not None and held.device_id == device_id
+            return held if held is not None and held.device_id == device_id else None
         log.info("%s has use %s of registration batch %s", device_id, name, batch.name)
-        return True
+        return Use(name, device_id, data.get("keyFingerprint", ""))
 
     def _new_use(self, batch: Batch, name: str, data: UseFields) -> ConfigMap:
         owner: OwnerReference = {

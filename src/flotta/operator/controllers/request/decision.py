@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from flotta.fleet.approval_rules import read_approval
+from flotta.fleet.approvals import rule_author
 from flotta.fleet.joining import DECLINED_ANNOTATION, is_declined
 from flotta.fleet.registration_batches import APPROVAL_ANNOTATION, DECIDED_BY_ANNOTATION
 from flotta.operator.runtime.steps import RecordEvent
@@ -38,7 +39,7 @@ def decide_by_rule(request: SignedRequest, now: datetime, *, auto: bool) -> Deci
     if approval is not None:
         said = [approval["rule"], *approval["evidence"]]
         return {
-            "by": f"registration batch {approval['batch']}",
+            "by": rule_author(approval["batch"]),
             "at": approval["at"],
             "evidence": [printable(text) for text in said],
         }

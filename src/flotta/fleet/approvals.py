@@ -1,0 +1,28 @@
+"""Which rule approved a request to join.
+
+The record in `status.decision` is older than `spec.approved`, and stays until somebody decides
+otherwise (docs/reference/control-plane.md#decisions).
+"""
+
+from __future__ import annotations
+
+from flotta.fleet.approval_rules import read_approval
+from flotta.fleet.registration_batches import APPROVAL_ANNOTATION
+from flotta.resources.objects.devices import SignedRequest
+from flotta.resources.views import annotations_of, status_of
+
+PREFIX = "registration batch "
+
+
+def rule_author(batch: str) -> str:
+    """Return `by` of a decision of the rule of a batch."""
+    return f"{PREFIX}{batch}"
+
+
+def approving_batch(request: SignedRequest) -> str:
+    """Return the batch whose rule approved a request, "" if a person or a setting did."""
+    by = (status_of(request).get("decision") or {}).get("by", "")
+    if by:
+        return by.removeprefix(PREFIX) if by.startswith(PREFIX) else ""
+    approval = read_approval(annotations_of(request).get(APPROVAL_ANNOTATION))
+    return approval["batch"] if approval else ""
