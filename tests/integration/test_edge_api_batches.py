@@ -165,19 +165,6 @@ async def test_servers_that_issue_together_write_once(fleet: Fleet, name: str) -
     assert "formerCertificates" not in found["data"]
 
 
-async def test_a_stolen_registration_certificate_makes_no_member(fleet: Fleet) -> None:
-    """Finding H7: whoever has it waits for a person, whatever it says about itself."""
-    thief = fleet.device("till-1")
-    assert refusal(await thief.enrol()) == (200, "")
-    assert refusal(await thief.enrol()) == (200, "")
-    assert refusal(await thief.register(hostname="till-1")) == (404, "NotApproved")
-    request = await fleet.request(thief)
-    assert request is not None
-    assert request["spec"]["approved"] is False
-    assert "approval" not in noted(request)
-    await thief.close()
-
-
 async def test_a_rule_approves_on_evidence_and_gives_set_and_labels(
     fleet: Fleet, name: str
 ) -> None:

@@ -64,6 +64,7 @@ async def test_a_listed_device_joins_by_itself_and_a_thief_does_not(fleet: Fleet
     assert f"The id {name} is listed" in request["status"]["decision"]["evidence"]
     # The operator has seen the request of the thief first.
     assert (await thief.enrol()).status == 200
+    assert (await thief.register(hostname=name)).status == 404
     waiting = await fleet.request(thief)
     assert waiting is not None
     assert (waiting["spec"]["approved"], waiting["status"]["phase"]) == (False, "pending")

@@ -18,6 +18,7 @@ from flotta.edge_api.backends.crd import presence, problems
 from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet.former_labels import CHANGED_ANNOTATION, FORMER_ANNOTATION, SETTLED
+from flotta.fleet.joining import KEY_ANNOTATION
 from flotta.fleet.problems import with_problems
 from flotta.fleet.rendering import Problem
 from flotta.fleet.self_asserted import ASSERTED_ANNOTATION
@@ -55,7 +56,9 @@ FAILED = WorkloadStatus(name="web", status="Error", reason="ImagePull", message=
 @pytest.fixture
 def store() -> Store:
     store = Store()
-    store.put(EDGE_DEVICE, device({}, {"workloads": [{"name": "web", "phase": "Deploying"}]}))
+    joined = device({}, {"workloads": [{"name": "web", "phase": "Deploying"}]})
+    joined["metadata"]["annotations"] = {KEY_ANNOTATION: "ab" * 32}
+    store.put(EDGE_DEVICE, joined)
     return store
 
 
@@ -443,7 +446,7 @@ async def test_a_workload_that_cannot_be_delivered_counts_as_missing_from_a_with
     lasting: Store, backend: CrdBackend
 ) -> None:
     withheld = device({}, {"workloads": [{"name": "web"}]})
-    withheld["metadata"]["annotations"] = {WITHHELD_ANNOTATION: "true"}
+    withheld["metadata"]["annotations"] = {WITHHELD_ANNOTATION: "true", KEY_ANNOTATION: "ab" * 32}
     lasting.put(EDGE_DEVICE, withheld)
     lasting.put(EDGE_WORKLOAD, workload("web", NEEDY))
     await asyncio.sleep(0.1)

@@ -135,8 +135,8 @@ def require_unrevoked(name: str, secret: StoredSecret | None) -> None:
         raise Refusal(
             403,
             f"registration batch {name}, whose rule approved the device, was revoked or deleted, "
-            "so its approval does not count; delete the EdgeDevice: then the device can enrol "
-            "again, and a person can approve it",
+            "so its approval does not count; delete the EdgeDeviceSignedRequest: then the device "
+            "can enrol again, and a person can approve it",
             reason=REGISTRATION_REVOKED,
         )
 

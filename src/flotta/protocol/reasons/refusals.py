@@ -83,9 +83,11 @@ REGISTRATION_REVOKED = REFUSALS.add(
     "RegistrationRevoked",
     Refusal("403"),
     "The registration certificate belongs to no [registration "
-    "batch](control-plane.md#registration-batches), or its batch was revoked.",
+    "batch](control-plane.md#registration-batches), or its batch was revoked. Or the batch whose "
+    "rule approved the device was.",
     "Issue a new registration certificate, and install it on the device (role "
-    "`flotta.edge.device`).",
+    "`flotta.edge.device`). If the device was approved, delete its EdgeDeviceSignedRequest; it "
+    "then enrols again.",
 )
 REGISTRATION_BATCH_INVALID = REFUSALS.add(
     "RegistrationBatchInvalid",
@@ -98,8 +100,8 @@ REGISTRATION_BATCH_INVALID = REFUSALS.add(
 REGISTRATION_BATCH_EXHAUSTED = REFUSALS.add(
     "RegistrationBatchExhausted",
     Refusal("403"),
-    "As many devices have joined with the registration batch as it allows.",
-    "Issue another batch, or raise `uses` of this one.",
+    "Other devices have all uses of the registration batch.",
+    "Issue another batch, raise `uses` of this one, or delete the ConfigMap of a use.",
 )
 DEVICE_ID_NOT_ALLOWED = REFUSALS.add(
     "DeviceIDNotAllowed",
@@ -147,7 +149,8 @@ ALREADY_REGISTERED = REFUSALS.add(
 OTHER_KEY = REFUSALS.add(
     "OtherKey",
     Refusal("403"),
-    "The key is not the one that enrolled.",
+    "The key is not the one that enrolled, or the request names no key and is not for whoever "
+    "comes first.",
     "If the device was reinstalled, delete its EdgeDeviceSignedRequest, or its "
     "EdgeDevice if it has one; it then enrols again. Otherwise two devices use one "
     "id: correct `client-id` of one.",
