@@ -171,5 +171,4 @@ async def test_certificates_of_a_secret_without_specification_keep_their_own_nam
     with pytest.raises(Refusal) as refused:
         await backend.enrol(PEER, "d-18", info, None)
     assert refused.value.reason == "NamespaceNotAllowed"
-    with pytest.raises(AttributeError):  # it is to be created, which this store cannot
-        await backend.enrol(former, "d-18", info, None)
+    assert not await backend.enrol(former, "d-18", info, None)
