@@ -102,7 +102,7 @@ def no_batch() -> Refusal:
     return Refusal(
         403,
         "the registration certificate belongs to no registration batch: the batch was deleted, or "
-        "this server has not heard of it yet; issue a new registration certificate (role "
+        "this server does not know it yet; issue a new registration certificate (role "
         "flotta.edge.device)",
         reason=REGISTRATION_REVOKED,
     )
