@@ -123,8 +123,28 @@ async def test_device_that_joined_needs_no_registration_certificate(
     def ask(module: str = MODULE) -> dict[str, Any]:
         return run(module, site.kubeconfig, device_certificate=own, **wanted)
 
-    assert (ask()["changed"], ask()["needed"]) == (False, False)
+    answer = ask()
+    assert (answer["changed"], answer["needed"]) == (False, False)
+    assert answer["ca"] == fleet.authority.certificate_pem.decode()
     assert await fleet.client.get_or_none(SECRET, "device-1", "flotta") is None
+
+
+async def test_batch_with_a_spent_use_is_replaced(site: Site, fleet: Fleet, tmp_path: Path) -> None:
+    wanted = {"name": "device-2", "device_ids": ["till-9"], "uses": 1, "replace_ended": True}
+    rule = {"mode": "automatic"}
+
+    def ask() -> dict[str, Any]:
+        return run_and_register(MODULE, site.kubeconfig, tmp_path, approval=rule, **wanted)
+
+    first = ask()
+    assert (await status_of(fleet.device("till-9", identity_of(first))))[0] == 200
+    second = ask()
+    assert second["certificate"] != first["certificate"]
+    assert await status_of(fleet.device("till-9", identity_of(first))) == (
+        403,
+        "RegistrationRevoked",
+    )
+    assert not ask()["changed"]
 
 
 async def test_command_writes_what_a_device_joins_with_and_ends_it(
@@ -163,6 +183,9 @@ async def test_command_writes_what_a_device_joins_with_and_ends_it(
     await eventually(has_no_key)
     again = flotta(site.kubeconfig, "registration", "issue", "sticks")
     assert "the registration batch sticks is revoked; choose another name" in again.stderr
+    past = ("registration", "issue", "past", "--expires", "2020-01-01T00:00:00Z")
+    assert "which has passed" in flotta(site.kubeconfig, *past).stderr
+    assert await fleet.client.get_or_none(SECRET, "past", "flotta") is None
 
 
 async def test_what_is_wrong_with_a_batch_is_said_by_the_edge_api(site: Site, fleet: Fleet) -> None:
@@ -182,3 +205,6 @@ async def test_what_is_wrong_with_a_batch_is_said_by_the_edge_api(site: Site, fl
     await eventually(is_told)
     done = flotta(site.kubeconfig, "registration", "issue", "odd")
     assert "RegistrationBatchInvalid" in done.stderr
+    for action, said in (("revoke", "odd is revoked"), ("remove", "odd is removed")):
+        assert said in flotta(site.kubeconfig, "registration", action, "odd").stdout
+    assert await fleet.client.get_or_none(SECRET, "odd", "flotta") is None

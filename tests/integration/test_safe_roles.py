@@ -456,12 +456,13 @@ def test_identity_stays_moves_and_is_removed_with_what_the_device_made(
     host.path(f"{own}/device/current").symlink_to("1")
     assert not again or unchanged(run())
 
-    member = {"__device_registration": {"needed": False, "certificate": "", "key": "", "ca": ""}}
+    both = Authority.create("Flotta CA").certificate_pem.decode()  # while one replaces the other
+    both += registered["__device_registration"]["ca"]
+    member = {"__device_registration": {"needed": False, "certificate": "", "key": "", "ca": both}}
     run(**member)
     left = {path for path in host.written() if path.startswith(own) and host.path(path).is_file()}
     assert left == {f"{own}/{name}" for name in ("ca.pem", "device/1/cert.pem", "device/1/key.pem")}
-    authority = registered["__device_registration"]["ca"]
-    assert host.path(f"{own}/ca.pem").read_text().endswith(f"Changes are lost.\n{authority}")
+    assert host.path(f"{own}/ca.pem").read_text().endswith(f"Changes are lost.\n{both}")
     assert not again or unchanged(run(**member))
 
     for name in ("cert.pem", "key.pem"):  # what another program or a full disk may leave of it

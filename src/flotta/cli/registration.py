@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flotta.cli.authors import name_author
+from flotta.fleet.batch_specification import check_specification
 from flotta.fleet.issued_batches import (
     IssuedBatch,
     count_uses,
@@ -27,6 +28,7 @@ from flotta.fleet.registration_batches import (
     APPROVAL_ANNOTATION,
     BATCH_ANNOTATION,
     BATCH_LABEL,
+    DEFAULT_NAMESPACE,
     ERROR_ANNOTATION,
     MAX_BATCH_NAME,
     SPECIFICATION_KEY,
@@ -36,7 +38,7 @@ from flotta.fleet.registration_batches import (
 from flotta.own_names import REGISTRATION_SELECTOR
 from flotta.resources.client import Client, Conflict, NotFound, retry_on_conflict
 from flotta.resources.kinds import CONFIG_MAP, SECRET, SIGNED_REQUEST
-from flotta.resources.objects.core import Secret
+from flotta.resources.objects.core import ConfigMap, Secret
 from flotta.resources.objects.devices import SignedRequest
 from flotta.resources.views import annotations_of, name_of, uid_of
 from flotta.rfc3339 import format_time
@@ -106,23 +108,30 @@ class Batches:
         await self.change(name, end)
 
     async def revoke(self, name: str, reason: str, program: str) -> None:
-        """Revoke a batch; one that is revoked stays as it is. Raises ValueError."""
+        """Revoke a batch; one that is revoked stays as it is. Raises ValueError.
+
+        Of an invalid specification, the namespaces of the certificate are all that is left.
+        """
         by = name_author(program)
         at = format_time(datetime.now(UTC))
 
         def revoked(batch: IssuedBatch) -> SpecificationFields:
-            if "revoked" in batch.fields:
+            if batch.specification is not None and batch.specification.revoked:
                 return batch.fields
-            return {**batch.fields, "revoked": {"at": at, "by": by, "reason": reason}}
+            valid = batch.fields if batch.specification is not None else _without_errors(batch)
+            return {**valid, "revoked": {"at": at, "by": by, "reason": reason}}
 
         await self.change(name, revoked)
 
     async def remove(self, name: str) -> bool:
-        """Remove a batch with its certificate; return whether there was one."""
+        """Remove a batch with its certificate; return whether there was one.
+
+        Its uses follow by themselves, as they belong to its Secret.
+        """
         secret = await self._find(name)
         if secret is None:
             return False
-        await self.client.delete(SECRET, name, self.namespace, uid=secret["metadata"]["uid"])
+        await self.client.delete(SECRET, name, self.namespace, uid=uid_of(secret))
         return True
 
     async def list_undecided(self, name: str) -> Sequence[SignedRequest]:
@@ -147,6 +156,18 @@ class Batches:
                 )
                 removed += 1
         return removed
+
+    async def clear(self, name: str) -> None:
+        """Remove a batch and its uses, so that one of the same name has none from the beginning."""
+        await self.remove(name)
+        for use in await self.list_uses(name):
+            with contextlib.suppress(NotFound):
+                await self.client.delete(CONFIG_MAP, name_of(use), self.namespace, uid=uid_of(use))
+
+    async def list_uses(self, name: str) -> Sequence[ConfigMap]:
+        """Return the uses of a batch that are taken."""
+        selector = f"{BATCH_LABEL}={name}"
+        return await self.client.list(CONFIG_MAP, self.namespace, label_selector=selector)
 
     async def wait_issued(self, name: str, patience: float, interval: float) -> IssuedBatch:
         """Return a batch once the Edge API has filled it; both times are seconds.
@@ -219,3 +240,19 @@ def require_name(name: str) -> None:
             f"{name!r} cannot be the name of a registration batch: use at most {MAX_BATCH_NAME} "
             "lower-case letters, digits and -"
         )
+
+
+def require_future(expires: str, now: datetime) -> datetime:
+    """Return the time; raises ValueError with a sentence when it is none, or has passed."""
+    time_given = check_specification({"expires": expires}).expires
+    if time_given is None or time_given <= now:
+        raise ValueError(
+            f"expires is {expires}, which has passed. Choose a time to come; to end a batch now, "
+            "let it expire or revoke it"
+        )
+    return time_given
+
+
+def _without_errors(batch: IssuedBatch) -> SpecificationFields:
+    namespaces = batch.peer.namespaces if batch.peer else (DEFAULT_NAMESPACE,)
+    return {"namespaces": list(namespaces)}

@@ -28,10 +28,14 @@ def add_registration(commands: Commands) -> None:
         default="table",
         help="table for people (default) or json for programs",
     )
+    listing.add_argument(
+        "--all", action="store_true", help="with the one-time batches of the role device"
+    )
     expire = actions.add_parser("expire", help="let a batch admit no further device")
     revoke = actions.add_parser("revoke", help="refuse the certificate of a batch, and remove it")
     revoke.add_argument("--reason", default="", help="why, for those who look later")
-    for action in (expire, revoke):
+    remove = actions.add_parser("remove", help="remove a batch, its record of uses and certificate")
+    for action in (expire, revoke, remove):
         action.add_argument("name", help="name of the batch")
 
 

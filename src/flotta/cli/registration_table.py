@@ -17,6 +17,7 @@ from flotta.fleet.registration_batches import DEFAULT_NAMESPACE, Specification
 from flotta.printable_text import printable
 
 HEADINGS = ("Batch", "State", "Uses", "Expires", "Admits")
+WHOLE = ("State", "Uses", "Expires")  # what is longer than it is told apart when it is folded
 COLOURS = {"active": "green", "waiting": "yellow"}
 NAMED_IDS = 3  # in the column of what a batch admits
 
@@ -27,7 +28,7 @@ def batches_as_table(
     """Return the batches as a table for people; `taken` are the uses by the name of the batch."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in HEADINGS:
-        table.add_column(heading, no_wrap=heading == "Batch", overflow="fold")
+        table.add_column(heading, no_wrap=heading in WHOLE, overflow="fold")
     for batch in batches:
         used = taken.get(batch.name, 0)
         state = batch.state_at(now, used)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,7 +52,8 @@ MAX_FORMER = 8  # former certificates that still admit
 MAX_DEVICE_ID = 64  # characters; it is the common name of a certificate
 RESERVED_ID = "register"  # the common name of registration certificates
 DEFAULT_NAMESPACE = "default"
-DEFAULT_DAYS = 365  # days from issuing to expiry, unless `expires` says otherwise
+ROLE_BATCH = re.compile(r"device-[0-9a-f]{16}")
+MIN_VALIDITY = 60  # seconds; who asks for less made a mistake
 REMOVAL_DAYS = 30  # days from expiry or revocation until the Edge API removes the batch
 # Labels that the control plane gives to EdgeDevices itself.
 RESERVED_LABELS = ("flotta/member-of", "edgedeviceSignedRequest")
@@ -155,7 +157,7 @@ class Revocation:
 class Specification:
     """A valid specification. The default is that of an unlimited batch with manual approval."""
 
-    expires: datetime | None = None  # None: DEFAULT_DAYS after the certificate is issued
+    expires: datetime | None = None  # None: a year after the certificate is issued
     uses: int | None = None  # None: without a limit
     namespaces: tuple[str, ...] = (DEFAULT_NAMESPACE,)
     device_ids: DeviceIDs | None = None  # None: every id
@@ -183,6 +185,11 @@ class Specification:
 def is_batch_name(text: str) -> bool:
     """Tell whether a text can be the name of a batch."""
     return len(text) <= MAX_BATCH_NAME and is_label(text)
+
+
+def is_of_role(name: str) -> bool:
+    """Tell whether a batch has the name of one that the role flotta.edge.device asks for."""
+    return ROLE_BATCH.fullmatch(name) is not None
 
 
 def is_device_id(text: str) -> bool:

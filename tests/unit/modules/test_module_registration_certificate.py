@@ -167,7 +167,12 @@ def test_changed_namespaces_are_waited_for(client: Filled) -> None:
         ({"name": "a", "approval": {"mode": "automatic"}}, "approval.mode must not be Automatic"),
         ({"name": "a", "expires": "soon"}, "expires is not a date-time"),
         ({"namespaces": ["a", "b"]}, "A batch for several namespaces needs a name"),
-        ({"name": "a", "state": "expired"}, "there is no registration batch a in namespace"),
+        (
+            {"name": "a", "expires": "2020-01-01T00:00:00Z"},
+            "expires is 2020-01-01T00:00:00Z, which",
+        ),
+        ({"name": "a", "validity": 0}, "validity is 0 s; set it to at least 60"),
+        ({"name": "a", "validity": -5}, "validity is -5 s; set it to at least 60"),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_written(
@@ -213,9 +218,66 @@ def test_an_expiry_that_is_not_named_stays_and_an_expired_batch_is_not_opened_by
     ended, again = (run(MODULE, name="a", state="expired") for _ in "ab")
     assert (ended["changed"], again["changed"]) == (True, False)
     assert "a expired at" in run(MODULE, name="a")["msg"]
+    assert "a expired at" in run(MODULE, name="a", validity=86400)["msg"]
     opened = run(MODULE, name="a", expires="2041-01-01T00:00:00Z")
     assert opened["changed"]
     assert opened["key"]
+
+
+def test_batch_that_expired_as_specified_stays_as_it_is(client: Filled) -> None:
+    run(MODULE, name="a", expires="2040-01-01T00:00:00Z")
+    run(MODULE, name="a", state="expired")
+    past = specification(client, "a")["expires"]
+    kept = run(MODULE, name="a", expires=past, uses=3)
+    assert (kept["changed"], "a has expired: it admits" in str(kept["warnings"])) == (False, True)
+    assert "uses" not in specification(client, "a")
+    assert "which has passed" in run(MODULE, name="a", expires="2020-01-01T00:00:00Z")["msg"]
+    assert specification(client, "a")["expires"] == past
+
+
+@pytest.mark.parametrize("state", ["expired", "revoked"])
+def test_batch_that_is_gone_needs_no_end(client: Filled, state: str) -> None:
+    answer = run(MODULE, name="a", state=state)
+    assert (answer["changed"], client.writes) == (False, [])
+    assert "There is no registration batch a" in str(answer["warnings"])
+
+
+def test_name_alone_uses_the_batch_as_it_is_and_lost_limits_are_told(client: Filled) -> None:
+    run(MODULE, name="a", uses=2, labels={"site": "x"}, namespaces=["shops"])
+    alone = run(MODULE, name="a")
+    assert (alone["changed"], bool(alone["key"])) == (False, True)
+    assert "any more" not in str(alone.get("warnings"))
+    told = run(MODULE, name="a", labels={"site": "x"})
+    assert (told["changed"], "a has no uses any more" in str(told["warnings"])) == (True, True)
+
+
+@pytest.mark.parametrize("batch", [b"{---", b'{"uses":0,"revoked":{}}'])
+def test_invalid_batch_can_be_revoked_and_removed(client: Filled, batch: bytes) -> None:
+    run(MODULE, name="a", namespaces=["shops"])
+    client.objects["Secret", "flotta", "a"]["data"] |= encoded(batch=batch)
+    assert run(MODULE, name="a", state="revoked", reason="Lost.")["changed"]
+    assert set(specification(client, "a")) == {"namespaces", "revoked"}
+    assert specification(client, "a")["namespaces"] == ["shops"]
+    assert "client.key" not in client.objects["Secret", "flotta", "a"]["data"]
+    assert run(MODULE, name="a", state="absent")["changed"]
+
+
+@pytest.mark.parametrize(("spent", "ended"), [(True, False), (False, True), (False, False)])
+def test_ended_batch_is_replaced_on_request(client: Filled, spent: bool, ended: bool) -> None:
+    wanted = {"name": "a", "uses": 1, "validity": 86400}
+    first = run(MODULE, **wanted)
+    if spent:
+        client.have(CONFIG_MAP, "a-1", "flotta", metadata={"labels": {LABEL: "a"}}, data={})
+    if ended:
+        run(MODULE, name="a", state="expired")
+    checked = run(MODULE, check_mode=True, replace_ended=True, **wanted)
+    second = run(MODULE, replace_ended=True, **wanted)
+    assert checked["changed"] == second["changed"] == (spent or ended)
+    assert (second["certificate"] != first["certificate"]) == (spent or ended)
+    assert ("ConfigMap", "flotta", "a-1") not in client.objects
+    assert not run(MODULE, replace_ended=True, **wanted)["changed"]
+    run(MODULE, name="a", state="revoked")
+    assert "was revoked" in run(MODULE, replace_ended=True, **wanted)["msg"]
 
 
 def test_revoked_is_for_good_and_absent_removes_the_batch(client: Filled) -> None:
@@ -332,6 +394,8 @@ def device_certificate(authority: Authority, device: str, namespace: str, uid: s
         ({"pem": "nonsense"}, True),
         ({"deletion": True}, True),
         ({"known": False}, True),
+        ({"stranger": True}, True),  # of a CA that the control plane does not have
+        ({"published": ""}, False),  # which CAs it has is not known yet
     ],
 )
 def test_device_with_a_certificate_of_its_own_needs_none(
@@ -342,8 +406,11 @@ def test_device_with_a_certificate_of_its_own_needs_none(
         if change.get("deletion"):
             metadata["deletionTimestamp"] = "2026-01-02T00:00:00Z"
         client.have(EDGE_DEVICE, "till-7", metadata=metadata)
+    trusted = change.get("published", client.authority.certificate_pem.decode())
+    client.have(CONFIG_MAP, "flotta-certificates", "flotta", data={"ca.crt": trusted})
+    stranger = Authority.create("Flotta CA", "flotta")
     pem = change.get("pem") or device_certificate(
-        client.authority,
+        stranger if change.get("stranger") else client.authority,
         change.get("device", "till-7"),
         change.get("namespace", "default"),
         change.get("uid", UID),
@@ -352,6 +419,22 @@ def test_device_with_a_certificate_of_its_own_needs_none(
     answer = run(MODULE, device_certificate=pem, **wanted)
     assert (answer["needed"], answer["changed"], bool(answer["key"])) == (needed, needed, needed)
     assert client.writes == (["create"] if needed else [])
+    assert answer["ca"] == (trusted or "")
+
+
+def test_member_gets_every_ca_while_one_replaces_another(client: Filled) -> None:
+    both = (
+        Authority.create("Flotta CA", "flotta").certificate_pem + client.authority.certificate_pem
+    )
+    client.have(CONFIG_MAP, "flotta-certificates", "flotta", data={"ca.crt": both.decode()})
+    client.have(
+        EDGE_DEVICE,
+        "till-7",
+        metadata={"uid": UID, "creationTimestamp": "2026-01-01T00:00:00Z"},
+    )
+    pem = device_certificate(client.authority, "till-7", "default", UID)
+    answer = run(MODULE, name="device-1", device_ids=["till-7"], device_certificate=pem)
+    assert (answer["needed"], answer["ca"]) == (False, both.decode())
 
 
 def test_info_counts_uses_and_has_no_key(client: Filled) -> None:
@@ -383,8 +466,8 @@ context = SimpleNamespace(no_log=False)
 action = object.__new__(plugin.ActionModule)
 action._connection = SimpleNamespace(_play_context=context)
 plugin.ActionBase.run = lambda *_: {}
-for key in ("secret", ""):
-    action._execute_module = lambda **_: {"key": key, "hidden": context.no_log}
+for result in ({"key": "secret"}, {"key": ""}, {"module_stdout": "? PRIVATE KEY"}):
+    action._execute_module = lambda **_: {**result, "hidden": context.no_log}
     print(action.run())
 """
 
@@ -404,4 +487,5 @@ def test_connection_does_not_print_the_key_that_the_module_prints() -> None:
     assert done.stdout.strip().splitlines() == [
         "{'key': 'secret', 'hidden': True, '_ansible_no_log': True}",
         "{'key': '', 'hidden': True}",
+        "{'module_stdout': '? PRIVATE KEY', 'hidden': True, '_ansible_no_log': True}",
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,23 +13,26 @@ from rich.console import Console
 
 from flotta.cli.adoption import own_namespace
 from flotta.cli.connection import run_connected
-from flotta.cli.registration import Batches
+from flotta.cli.registration import Batches, require_future
 from flotta.cli.registration_table import batches_as_table
 from flotta.durable_files import write_atomically
-from flotta.fleet.batch_specification import dump_specification
-from flotta.fleet.issued_batches import IssuedBatch, describe
-from flotta.fleet.registration_batches import SpecificationFields
+from flotta.fleet.batch_specification import dump_specification, parse_specification
+from flotta.fleet.issued_batches import TOLERANCE, IssuedBatch, describe
+from flotta.fleet.registration_batches import MIN_VALIDITY, SpecificationFields, is_of_role
 from flotta.resources.client import Client
 from flotta.rfc3339 import format_time
 
 PROGRAM = "flotta registration"
 ISSUE_CHECK = 0.2  # seconds between two looks whether a certificate is issued
+NO_BATCHES = "There are no registration batches. Issue one with: flotta registration issue NAME"
+LEFT_OUT = (
+    "One-time batches of the role flotta.edge.device that are left out: {0} (--all shows them)"
+)
 
 
 def run(options: argparse.Namespace) -> str:
     """Return the text to print. Raises ValueError with a sentence."""
-    work = {"issue": _issue, "list": _list, "expire": _expire, "revoke": _revoke}[options.action]
-    return run_connected(options, lambda client: work(client, options))
+    return run_connected(options, lambda client: ACTIONS[options.action](client, options))
 
 
 async def _issue(client: Client, options: argparse.Namespace) -> str:
@@ -36,26 +40,51 @@ async def _issue(client: Client, options: argparse.Namespace) -> str:
     wanted = _make_fields(options)
     dump_specification(wanted)
     existing = await batches.find(options.name)
-    if existing is None:
+    if existing is not None:
+        _require_same(existing, wanted, datetime.now(UTC), by_days=options.days is not None)
+    else:
+        if wanted.get("expires"):
+            require_future(wanted["expires"], datetime.now(UTC))
         await batches.create(options.name, wanted)
-    elif (state := existing.state_at(datetime.now(UTC))) in ("expired", "revoked"):
-        raise ValueError(f"the registration batch {options.name} is {state}; choose another name")
-    elif wanted and _without_expiry(wanted) != _without_expiry(existing.fields):
-        raise ValueError(
-            f"the registration batch {options.name} exists with another specification; choose "
-            "another name, leave out the options to use it as it is, or change it with the module "
-            "flotta.edge.registration_certificate"
-        )
     try:
         batch = await batches.wait_issued(options.name, options.timeout, ISSUE_CHECK)
     except TimeoutError as error:
         raise ValueError(str(error)) from error
-    return _conclude(batch, options.output)
+    kept = "; --days changes no batch that exists" if existing and options.days is not None else ""
+    return _conclude(batch, options.output, kept)
 
 
-def _conclude(batch: IssuedBatch, folder: Path | None) -> str:
+def _require_same(
+    batch: IssuedBatch, wanted: SpecificationFields, now: datetime, *, by_days: bool
+) -> None:
+    """Raise ValueError with a sentence unless a batch is open, and is what the options ask for.
+
+    Days count from now, so the expiry that they give is not compared.
+    """
+    state = batch.state_at(now)
+    if state in ("expired", "revoked"):
+        raise ValueError(f"the registration batch {batch.name} is {state}; choose another name")
+    there, asked = batch.specification, parse_specification(dump_specification(wanted))
+    if there is None:
+        raise ValueError(f"the registration batch {batch.name} is not issued: {batch.problem}")
+    if by_days or asked.expires is None or _is_about(asked.expires, batch.expires):
+        asked = replace(asked, expires=there.expires)
+    unasked = set(wanted) <= {"expires"} and asked.expires == there.expires
+    if not unasked and asked != there:
+        raise ValueError(
+            f"the registration batch {batch.name} exists with another specification; choose "
+            "another name, leave out the options to use it as it is, or change it with the module "
+            "flotta.edge.registration_certificate"
+        )
+
+
+def _is_about(asked: datetime, there: datetime | None) -> bool:
+    return there is not None and abs(asked - there) < TOLERANCE
+
+
+def _conclude(batch: IssuedBatch, folder: Path | None, kept: str) -> str:
     until = f"until {format_time(batch.expires)}" if batch.expires else ""
-    said = f"{batch.name} is issued, {until}."
+    said = f"{batch.name} is issued, {until}{kept}."
     if folder is None:
         return (
             f"{said}\nTo write certificate, key and CA: flotta registration issue {batch.name} "
@@ -80,16 +109,21 @@ def _write_files(batch: IssuedBatch, folder: Path) -> None:
 
 async def _list(client: Client, options: argparse.Namespace) -> str:
     batches, taken = await Batches(client, own_namespace()).list()
+    hidden = 0 if options.all else sum(is_of_role(batch.name) for batch in batches)
+    if hidden:
+        batches = [batch for batch in batches if not is_of_role(batch.name)]
     now = datetime.now(UTC)
     if options.output == "json":
         rows = [describe(batch, now, taken.get(batch.name, 0)) for batch in batches]
         return json.dumps(rows, indent=2)
+    lines = [LEFT_OUT.format(hidden)] if hidden else []
     if not batches:
-        return "There are no registration batches. Issue one with: flotta registration issue NAME"
+        return "\n".join([NO_BATCHES, *lines])
     console = Console()
     with console.capture() as capture:
         console.print(batches_as_table(batches, taken, now))
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()).strip("\n")
+    table = "\n".join(line.rstrip() for line in capture.get().splitlines()).strip("\n")
+    return "\n".join([table, *lines])
 
 
 async def _expire(client: Client, options: argparse.Namespace) -> str:
@@ -107,6 +141,12 @@ async def _revoke(client: Client, options: argparse.Namespace) -> str:
     )
 
 
+async def _remove(client: Client, options: argparse.Namespace) -> str:
+    if not await Batches(client, own_namespace()).remove(options.name):
+        return f"There is no registration batch {options.name}."
+    return f"{options.name} is removed: its certificate is refused. Devices that joined stay."
+
+
 def _make_fields(options: argparse.Namespace) -> SpecificationFields:
     """Return the specification that the options ask for; raises ValueError."""
     fields: SpecificationFields = {}
@@ -118,7 +158,8 @@ def _make_fields(options: argparse.Namespace) -> SpecificationFields:
         fields["uses"] = options.uses
     if options.namespace:
         fields["namespaces"] = options.namespace
-    if ids := [*options.device_id, *_read_lines(options.device_ids)]:
+    listed = (line.partition("#")[0].strip() for line in _read_lines(options.device_ids))
+    if ids := [*options.device_id, *listed]:
         fields["deviceIDs"] = ids
     if options.set:
         fields["targetSet"] = options.set
@@ -131,13 +172,18 @@ def _make_fields(options: argparse.Namespace) -> SpecificationFields:
 
 def _in_days(days: float) -> str:
     try:
-        return format_time(datetime.now(UTC) + timedelta(days=days))
+        validity = timedelta(days=days)
+        if validity < timedelta(seconds=MIN_VALIDITY):
+            raise ValueError
+        return format_time(datetime.now(UTC) + validity)
     except (OverflowError, ValueError) as error:  # NaN is a number, too
-        raise ValueError(f"--days {days:g} is not a number of days from now") from error
+        raise ValueError(
+            f"--days {days:g} is not a number of days from now; give a positive one, such as 30"
+        ) from error
 
 
 def _add_rule(fields: SpecificationFields, options: argparse.Namespace) -> SpecificationFields:
-    serials = [*options.serial_number, *_read_lines(options.serial_numbers)]
+    serials = [*options.serial_number, *_read_lines(options.serial_numbers)]  # may have a #
     narrowed = bool(serials or options.hardware or options.source_network)
     if not options.automatic:
         if narrowed:
@@ -153,19 +199,15 @@ def _add_rule(fields: SpecificationFields, options: argparse.Namespace) -> Speci
     return fields
 
 
-def _without_expiry(fields: SpecificationFields) -> dict[str, object]:
-    return {name: value for name, value in fields.items() if name != "expires"}
-
-
 def _read_lines(path: Path | None) -> list[str]:
-    """Return the lines of a file without comments and blanks; none without a file."""
+    """Return the lines of a file, without blank ones and those that begin with #."""
     if path is None:
         return []
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
-    return [text for line in lines if (text := line.partition("#")[0].strip())]
+    return [text for line in lines if (text := line.strip()) and not text.startswith("#")]
 
 
 def _read_pairs(texts: Iterable[str], form: str) -> dict[str, str]:
@@ -176,3 +218,12 @@ def _read_pairs(texts: Iterable[str], form: str) -> dict[str, str]:
             raise ValueError(f"{text!r} is not of the form {form}")
         pairs[key] = value
     return pairs
+
+
+ACTIONS = {
+    "issue": _issue,
+    "list": _list,
+    "expire": _expire,
+    "revoke": _revoke,
+    "remove": _remove,
+}

@@ -22,6 +22,8 @@ class ActionModule(ActionBase):  # type: ignore[misc, unused-ignore]  # its base
         # At -vvv the connection ssh prints what the module printed, before there is a result to hide.
         self._connection._play_context.no_log = True
         result.update(self._execute_module(task_vars=task_vars))
-        if result.get("key"):
+        # What the module printed beside its result makes Ansible return all of it as text.
+        printed = f"{result.get('module_stdout', '')}{result.get('module_stderr', '')}"
+        if result.get("key") or "PRIVATE KEY" in printed:
             result["_ansible_no_log"] = True
         return result

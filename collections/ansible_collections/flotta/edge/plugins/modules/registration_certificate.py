@@ -22,27 +22,35 @@ options:
     description:
       - Name of the batch, at most 52 lower-case letters, digits and C(-).
       - When omitted, V(namespace-) with the namespace in O(namespaces). Such a batch is valid for a year, and extended by this module.
+      - When only the name is given, a batch of that name is used as it is.
     type: str
   state:
     description:
       - V(present) issues the certificate, and issues it again when its namespaces or its expiry change. A device that joined stays
         a device whatever becomes of the batch.
-      - V(expired) ends the batch now. O(state=present) with another O(expires) opens it again.
+      - V(present) describes the whole batch. If an option is omitted, the batch loses what an earlier task gave it with this option,
+        such as the limit in O(uses); the module warns about that. Only the expiry stays, and a batch of which only O(name) is given.
+      - V(expired) ends the batch now. O(state=present) with O(expires) in the future opens it again; O(validity) does not.
       - V(revoked) refuses the certificate and removes its private key. That cannot be undone.
       - V(absent) removes the batch with its record of uses; its certificate is refused from then on.
       - V(revoked) and V(absent) also delete the requests with this batch about which nothing has decided, neither a person nor a rule.
         Approved and declined ones stay.
+      - A batch that does not exist is not an error for V(expired), V(revoked) and V(absent), as batches that ended are removed after
+        30 days. For the first two the module warns, because the name may be wrong.
     type: str
     choices: [present, expired, revoked, absent]
     default: present
   expires:
     description:
-      - When the batch expires, as date and time of RFC 3339.
+      - When the batch expires, as date and time of RFC 3339. Mutually exclusive with O(validity).
+      - A time that has passed is refused, except the one that the batch has already; such a batch stays as it is, with a warning.
       - When this and O(validity) are omitted, a batch keeps its expiry. A new one expires a year after it is issued.
     type: str
   validity:
     description:
-      - Seconds from now until the batch expires. A batch of which more than a third of that is left keeps its expiry.
+      - Seconds from now until the batch expires, at least 60. Mutually exclusive with O(expires).
+      - A batch of which more than a third of that is left keeps its expiry, else it is extended. So a playbook that runs again and
+        again keeps the batch open. One that has expired stays expired, and the task fails.
     type: int
   uses:
     description:
@@ -105,15 +113,22 @@ options:
       - Whether to admit agents that do not announce their key, as those of Project Flotta v0.2.
     type: bool
     default: false
+  replace_ended:
+    description:
+      - Whether to replace a batch that has expired, or of which all uses are taken, by a new one of the same name. Its record of
+        uses is removed. A batch that was revoked is not replaced.
+    type: bool
+    default: false
   reason:
     description:
-      - Why the batch is revoked, for those who look later.
+      - Why the batch is revoked, for those who look later. Only with O(state=revoked).
     type: str
     default: ""
   device_certificate:
     description:
-      - PEM of the certificate of its own that a device has. If its EdgeDevice accepts it, and its id and namespace are in O(device_ids)
-        and O(namespaces), the device needs no registration certificate, and the module changes nothing.
+      - PEM of the certificate of its own that a device has. If its EdgeDevice accepts it, a CA of the control plane issued it, and its
+        id and namespace are in O(device_ids) and O(namespaces), the device needs no registration certificate, and the module
+        changes nothing.
     type: str
   control_plane_namespace:
     description:
@@ -171,7 +186,7 @@ EXAMPLES = r"""
     name: factory
     device_ids: ["cam-*"]
     uses: 200
-    expires: "2027-07-01T00:00:00Z"
+    validity: "{{ 180 * 24 * 3600 }}"
     approval:
       mode: automatic
       serial_numbers: "{{ lookup('ansible.builtin.file', 'serials.txt').splitlines() }}"
@@ -200,7 +215,10 @@ key:
   type: str
   returned: with state C(present)
 ca:
-  description: Certificates of the Flotta CA, PEM. Empty if the certificate is not issued.
+  description:
+    - Certificates of the Flotta CA, PEM; more than one while the CA is rolled over. They are returned whether or not a
+      registration certificate is needed.
+    - Empty only if the Edge API has published none yet.
   type: str
   returned: with state C(present)
 requests_deleted:
@@ -220,21 +238,27 @@ from ansible_collections.flotta.edge.plugins.module_utils import resource_api as
 
 try:
     from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509 import Certificate
 
-    from flotta.cli.registration import Batches
+    from flotta.cli.registration import Batches, require_future
     from flotta.fleet.batch_specification import dump_specification, parse_specification
     from flotta.fleet.issued_batches import IssuedBatch
     from flotta.fleet.membership import accepts
     from flotta.fleet.registration_batches import (
+        DEFAULT_NAMESPACE,
         MAX_BATCH_NAME,
+        MIN_VALIDITY,
         ApprovalFields,
         SpecificationFields,
     )
+    from flotta.identity.errors import IdentityError
+    from flotta.identity.issuers import issued_by, load_bundle
     from flotta.identity.lifetime import load_certificate
     from flotta.identity.peers import read_peer
     from flotta.migration.manifests import Json
+    from flotta.own_names import CERTIFICATES_CONFIG_MAP
     from flotta.resources.client import AlreadyExists, Client
-    from flotta.resources.kinds import EDGE_DEVICE
+    from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE
     from flotta.resources.objects.meta import Manifest
     from flotta.resources.views import is_being_deleted
     from flotta.rfc3339 import format_time
@@ -266,6 +290,7 @@ class Parameters(api.Connection, api.Waiting):
     target_set: str | None
     approval: Mapping[str, Json] | None
     allow_without_fingerprint: bool
+    replace_ended: bool
     reason: str
     device_certificate: str | None
     control_plane_namespace: str
@@ -286,15 +311,25 @@ def shorten(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
-def make_fields(
-    parameters: Parameters, existing: IssuedBatch | None, now: datetime.datetime
-) -> SpecificationFields:
-    """Return the specification that a batch is to have.
+def only_names(parameters: Parameters) -> bool:
+    """Tell whether the parameters name a batch and say nothing about it."""
+    said = (
+        parameters.expires,
+        parameters.validity,
+        parameters.uses,
+        parameters.device_ids,
+        parameters.labels,
+        parameters.target_set,
+        parameters.approval,
+        parameters.allow_without_fingerprint,
+    )
+    usual = list(parameters.namespaces) == [DEFAULT_NAMESPACE]
+    return bool(parameters.name) and usual and not any(said)
 
-    Raises ValueError with a sentence when the batch has ended and the parameters do not open it again.
-    """
+
+def make_fields(parameters: Parameters, expires: str | None) -> SpecificationFields:
+    """Return the specification that a batch is to have; without `expires`, the Edge API decides."""
     fields: SpecificationFields = {"namespaces": list(parameters.namespaces)}
-    expires = choose_expiry(parameters, existing, now)
     if expires:
         fields["expires"] = expires
     if parameters.uses is not None:
@@ -326,65 +361,139 @@ def make_rule(approval: Mapping[str, Json]) -> ApprovalFields:
 def choose_expiry(
     parameters: Parameters, existing: IssuedBatch | None, now: datetime.datetime
 ) -> str | None:
-    """Return when the batch is to expire, None to leave that to the Edge API."""
-    if parameters.expires:
-        return parameters.expires
-    validity = parameters.validity or (None if parameters.name else YEAR)
+    """Return when the batch is to expire, None to leave that to the Edge API.
+
+    Raises ValueError with a sentence when that has passed, or would open a batch that has expired.
+    """
+    given = existing.fields.get("expires") if existing else None
     known = existing.expires if existing else None
+    if parameters.expires:
+        if parameters.expires != given:
+            require_future(parameters.expires, now)
+        return parameters.expires
+    if known is not None and known <= now:
+        raise ValueError(
+            f"The registration batch {choose_name(parameters)} expired at {format_time(known)}. To open it again, set expires to a time to "
+            "come; to issue a new one in its place, set replace_ended."
+        )
+    validity = YEAR if parameters.validity is None and not parameters.name else parameters.validity
     if validity is None:
-        if known is not None and known <= now:
-            raise ValueError(
-                f"The registration batch {choose_name(parameters)} expired at {format_time(known)}. Set expires or validity to open "
-                "it again."
-            )
-        return existing.fields.get("expires") if existing else None
+        return given
+    wanted = after(validity, now)
+    return given if known is not None and known > now + (wanted - now) / 3 else format_time(wanted)
+
+
+def after(validity: int, now: datetime.datetime) -> datetime.datetime:
+    """Return when a validity in seconds ends; raises ValueError with a sentence."""
+    if validity < MIN_VALIDITY:
+        raise ValueError(f"validity is {validity} s; set it to at least {MIN_VALIDITY}.")
     try:
-        wanted = now + datetime.timedelta(seconds=validity)
+        return now + datetime.timedelta(seconds=validity)
     except OverflowError as error:
         raise ValueError(
             f"validity is {validity} s, which is after the last year that there is."
         ) from error
-    if existing and known is not None and known > now + (wanted - now) / 3:
-        return existing.fields.get("expires")
-    return format_time(wanted)
+
+
+def is_opened(batch: IssuedBatch, fields: SpecificationFields, now: datetime.datetime) -> bool:
+    """Tell whether a batch admits devices with these fields; one that has expired does with another expiry only."""
+    expired = batch.expires is not None and batch.expires <= now
+    return not expired or fields.get("expires") != batch.fields.get("expires")
+
+
+def describe_issued(issued: IssuedBatch | None, trusted: str) -> Manifest:
+    """Return what a device joins with; without a certificate, the CAs that everybody may know."""
+    return {
+        "certificate": issued.certificate if issued else "",
+        "key": issued.key if issued else "",
+        "ca": (issued.authority if issued else "") or trusted,
+    }
+
+
+def is_trusted(certificate: Certificate, trusted: str) -> bool:
+    """Tell whether one of the CAs in a PEM issued a certificate; without a PEM, that is not known to be false."""
+    try:
+        return issued_by(certificate, load_bundle(trusted)) if trusted else True
+    except IdentityError:
+        return True
 
 
 class WantedBatch:
     """The batch that the parameters describe."""
 
-    def __init__(self, client: Client, parameters: Parameters, *, check_mode: bool) -> None:
-        self.client, self.parameters, self.check_mode = client, parameters, check_mode
+    def __init__(self, client: Client, module: AnsibleModule, parameters: Parameters) -> None:
+        self.client, self.parameters = client, parameters
+        self.module, self.check_mode = module, module.check_mode
         self.name = choose_name(parameters)
         self.batches = Batches(client, parameters.control_plane_namespace)
+        self.now = datetime.datetime.now(tz=datetime.timezone.utc)
 
     async def ensure_present(self) -> Manifest:
         """Issue the certificate if it is needed; return the result of the module."""
-        if await self.is_member():
-            return {"changed": False, "needed": False, "certificate": "", "key": "", "ca": ""}
-        existing = await self.batches.find(self.name)
-        self.require_not_revoked(existing)
-        fields = make_fields(
-            self.parameters, existing, datetime.datetime.now(tz=datetime.timezone.utc)
-        )
+        trusted = await self.read_trusted()
+        if await self.is_member(trusted):
+            return {"changed": False, "needed": False, **describe_issued(None, trusted)}
+        found = await self.batches.find(self.name)
+        existing = None if found and await self.is_replaced(found) else found
+        fields = self.specify(existing)
         wanted = parse_specification(dump_specification(fields))
         changed = existing is None or existing.specification != wanted
+        if existing and not is_opened(existing, fields, self.now):
+            return self.describe_expired(existing, trusted)
         if changed and not self.check_mode:
             await self.write(existing, fields)
-        diff = api.make_diff(existing.fields if existing else None, fields)
         issued = await self.find_issued(changed=changed)
+        diff = api.make_diff(found.fields if found else None, fields)
+        self.warn_of_lost(existing, fields)
         return {
             "changed": changed,
             "needed": True,
-            "certificate": issued.certificate if issued else "",
-            "key": issued.key if issued else "",
-            "ca": issued.authority if issued else "",
+            **describe_issued(issued, trusted),
             "diff": diff if changed else [],
         }
+
+    def describe_expired(self, batch: IssuedBatch, trusted: str) -> Manifest:
+        """Return the result for a batch that is as specified, and has expired."""
+        self.module.warn(
+            f"The registration batch {self.name} has expired: it admits no device. Set expires to a time to come, or state absent."
+        )
+        return {"changed": False, "needed": True, **describe_issued(batch, trusted)}
+
+    def warn_of_lost(self, existing: IssuedBatch | None, fields: SpecificationFields) -> None:
+        """Warn of limits that the batch loses, which a user may not have wanted."""
+        lost = sorted(set(existing.fields) - set(fields) - {"expires"}) if existing else []
+        if lost:
+            self.module.warn(
+                f"The registration batch {self.name} has no {', '.join(lost)} any more, because the task does not name them: state present "
+                "describes the whole batch."
+            )
+
+    def specify(self, existing: IssuedBatch | None) -> SpecificationFields:
+        """Return the specification that the batch is to have; raises ValueError when it ended."""
+        self.require_not_revoked(existing)
+        expires = choose_expiry(self.parameters, existing, self.now)
+        if existing is not None and only_names(self.parameters):
+            return existing.fields
+        return make_fields(self.parameters, expires)
+
+    async def is_replaced(self, batch: IssuedBatch) -> bool:
+        """Tell whether a batch has ended and is to be replaced by a new one."""
+        if not self.parameters.replace_ended:
+            return False
+        taken = len(await self.batches.list_uses(self.name))
+        return batch.state_at(self.now, taken) in ("expired", "used up")
+
+    async def read_trusted(self) -> str:
+        """Return the certificates of the CA that the Edge API published, PEM; empty without."""
+        namespace = self.parameters.control_plane_namespace
+        published = await self.client.get_or_none(CONFIG_MAP, CERTIFICATES_CONFIG_MAP, namespace)
+        return ((published.get("data") if published else None) or {}).get("ca.crt", "")
 
     def require_not_revoked(self, existing: IssuedBatch | None) -> None:
         """Raise ValueError when the batch was revoked."""
         revoked = existing.fields.get("revoked") if existing else None
         if revoked is not None:
+            revoked = revoked if isinstance(revoked, dict) else {}  # of an invalid specification
             said = f", because: {revoked['reason']}" if revoked.get("reason") else ""
             raise ValueError(
                 f"The registration batch {self.name} was revoked at {revoked.get('at', '')} by {revoked.get('by', 'somebody')}{said}, and stays so. Choose "
@@ -394,19 +503,16 @@ class WantedBatch:
     async def write(self, existing: IssuedBatch | None, fields: SpecificationFields) -> None:
         """Create the batch or change its specification."""
         if existing is None:
+            if self.parameters.replace_ended:
+                await self.batches.clear(self.name)
             try:
                 await self.batches.create(self.name, fields)
             except AlreadyExists:  # by another host of the same play
-                existing = await self.batches.get(self.name)
-        if existing is not None:
-            await self.batches.change(self.name, self.make_wanted)
-
-    def make_wanted(self, existing: IssuedBatch) -> SpecificationFields:
-        """Return the specification for a batch as it is now; raises ValueError if it has ended."""
-        self.require_not_revoked(existing)
-        return make_fields(
-            self.parameters, existing, datetime.datetime.now(tz=datetime.timezone.utc)
-        )
+                pass
+            else:
+                return
+        # By what it is then: somebody may have revoked it since it was read.
+        await self.batches.change(self.name, self.specify)
 
     async def find_issued(self, *, changed: bool) -> IssuedBatch | None:
         """Return the batch with the certificate that belongs to its specification, None without one."""
@@ -419,7 +525,7 @@ class WantedBatch:
         batch = await self.batches.get(self.name)
         return batch if batch.is_issued else None
 
-    async def is_member(self) -> bool:
+    async def is_member(self, trusted: str) -> bool:
         """Tell whether the device of the parameters is in the fleet by a certificate of its own."""
         try:
             certificate = load_certificate(self.parameters.device_certificate or "")
@@ -429,13 +535,20 @@ class WantedBatch:
         named = peer.device_id in self.parameters.device_ids
         if peer.kind != "device" or not named or peer.namespace not in self.parameters.namespaces:
             return False
+        if not is_trusted(certificate, trusted):
+            return False
         device = await self.client.get_or_none(EDGE_DEVICE, peer.device_id, peer.namespace)
         return device is not None and not is_being_deleted(device) and accepts(device, peer)
 
     async def ensure_ended(self) -> Manifest:
         """Let the batch expire, or revoke it; return the result of the module."""
-        batch = await self.batches.get(self.name)
-        state = batch.state_at(datetime.datetime.now(tz=datetime.timezone.utc))
+        batch = await self.batches.find(self.name)
+        if batch is None:  # the Edge API removes those that ended
+            self.module.warn(
+                f"There is no registration batch {self.name}: it has been removed, or never was."
+            )
+            return {"changed": False, "requests_deleted": 0}
+        state = batch.state_at(self.now)
         revoke = self.parameters.state == "revoked"
         changed = state != "revoked" and (revoke or state != "expired")
         if changed and not self.check_mode:
@@ -498,6 +611,7 @@ def main() -> None:
             "target_set": {"type": "str"},
             "approval": {"type": "dict", "options": APPROVAL},
             "allow_without_fingerprint": {"type": "bool", "default": False},
+            "replace_ended": {"type": "bool", "default": False},
             "reason": {"type": "str", "default": ""},
             "device_certificate": {"type": "str"},
             "control_plane_namespace": {"type": "str", "default": "flotta"},
@@ -511,7 +625,7 @@ def main() -> None:
     parameters = Parameters(**given)
 
     async def work(client: Client) -> Manifest:
-        batch = WantedBatch(client, parameters, check_mode=module.check_mode)
+        batch = WantedBatch(client, module, parameters)
         if parameters.state == "present":
             return await batch.ensure_present()
         if parameters.state == "absent":
