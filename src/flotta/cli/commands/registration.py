@@ -142,9 +142,15 @@ async def _revoke(client: Client, options: argparse.Namespace) -> str:
 
 
 async def _remove(client: Client, options: argparse.Namespace) -> str:
-    if not await Batches(client, own_namespace()).remove(options.name):
+    batches = Batches(client, own_namespace())
+    existed = await batches.remove(options.name)
+    removed = await batches.remove_undecided(options.name)
+    if not existed and not removed:
         return f"There is no registration batch {options.name}."
-    return f"{options.name} is removed: its certificate is refused. Devices that joined stay."
+    return (
+        f"{options.name} is removed: its certificate is refused. Devices that joined stay. "
+        f"Requests that waited for a decision and are deleted: {removed}."
+    )
 
 
 def _make_fields(options: argparse.Namespace) -> SpecificationFields:
