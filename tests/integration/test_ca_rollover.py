@@ -228,7 +228,7 @@ async def test_the_former_ca_stays_while_devices_need_it_unless_it_is_forced(
     kept = await Replica(client).follow()
     answer = await answer_to(admin, request)
 
-    assert kept.authority.has_former
+    assert kept.authority.has_others
     assert answer is not None
     assert answer.code == "FormerCAInUse"
     assert "default/till-off, default/till-silent. " in answer.message
@@ -240,7 +240,7 @@ async def test_the_former_ca_stays_while_devices_need_it_unless_it_is_forced(
     assert not answer.is_refusal
     for material in found:
         assert material.authority.certificate == rolled.authority.certificate
-        assert not material.authority.has_former
+        assert not material.authority.has_others
 
 
 async def test_a_client_that_knows_the_former_ca_alone_trusts_the_server_all_the_time(

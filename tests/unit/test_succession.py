@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtensionOID
 
-from flotta.edge_api.stored_authority import StoredAuthority
-from flotta.identity.authority import Authority
+from flotta.edge_api.backends.backend import StoredSecret
+from flotta.edge_api.stored_authority import CROSS, StoredAuthority, read_authority
+from flotta.identity.authority import Authority, AuthorityError
 from flotta.identity.issuers import issued_by
 from flotta.identity.keys import key_to_pem, new_key
 from flotta.identity.lifetime import load_certificate
@@ -56,13 +58,16 @@ def succession(former: Authority) -> Succession:
     return succeed(former)
 
 
-def verify(folder: Path, trusted: bytes, leaf: bytes, sent: bytes) -> str:
+def verify(
+    folder: Path, trusted: bytes, leaf: bytes, sent: bytes, options: Sequence[str] = ()
+) -> str:
     for name, content in (("ca", trusted), ("leaf", leaf), ("sent", sent)):
         (folder / name).write_bytes(content)
     command = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver"]
-    command += ["-verify_hostname", "edge.example", "-CAfile", str(folder / "ca")]
+    command += [*options, "-verify_hostname", "edge.example", "-CAfile", str(folder / "ca")]
     command += ["-untrusted", str(folder / "sent"), str(folder / "leaf")]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
 
 
 def test_a_server_of_the_new_ca_is_verified_with_the_former_one_alone(
@@ -107,7 +112,7 @@ def test_the_bundle_says_which_ca_issues_and_whether_a_former_one_is_left(
     former: Authority, succession: Succession
 ) -> None:
     new = succession.authority
-    assert (former.has_former, new.has_former, new.alone().has_former) == (False, True, False)
+    assert (former.has_others, new.has_others, new.alone().has_others) == (False, True, False)
     assert new.identifier != former.identifier
     again = Authority.from_pem(new.certificate_pem, new.key_pem)
     assert again.certificate == new.certificate
@@ -134,3 +139,79 @@ def test_devices_renew_when_the_ca_is_rolled_and_once_more_when_that_has_ended(
     assert not wants(new, new)
     assert wants(new.alone(), new, now + timedelta(minutes=1))
     assert not wants(new.alone(), new, now - timedelta(minutes=1))
+
+
+def test_devices_do_not_renew_because_of_an_end_that_a_wrong_clock_wrote(
+    former: Authority,
+) -> None:
+    csr = load_request(certificate_request(new_key(), "till-1"))
+    issued = load_certificate(former.sign_device(csr, "till-1", "default", "uid", 30))
+    peer, now = read_peer(issued.public_bytes(serialization.Encoding.DER)), datetime.now(UTC)
+    stored = StoredAuthority(former, b"", now + timedelta(days=365))
+    assert not stored.wants_renewal(peer)
+    assert stored.wants_renewal(peer, now + timedelta(days=366))
+
+
+def test_a_certificate_that_another_server_issued_before_it_saw_the_end_is_renewed(
+    former: Authority,
+) -> None:
+    csr = load_request(certificate_request(new_key(), "till-1"))
+    issued = load_certificate(former.sign_device(csr, "till-1", "default", "uid", 30))
+    peer = read_peer(issued.public_bytes(serialization.Encoding.DER))
+    finished = datetime.now(UTC) - timedelta(seconds=10)
+    assert StoredAuthority(former, b"", finished).wants_renewal(peer)
+
+
+def stored_after(*rollovers: bytes, authority: Authority) -> StoredAuthority:
+    data = {"ca.crt": authority.certificate_pem, "ca.key": authority.key_pem}
+    return read_authority(
+        StoredSecret("flotta-ca", {**data, CROSS: b"".join(rollovers)}, "1", False)
+    )
+
+
+def test_who_knows_the_first_ca_alone_verifies_servers_after_three_rollovers(
+    former: Authority, succession: Succession, tmp_path: Path
+) -> None:
+    second = succeed(succession.authority.alone())
+    third = succeed(second.authority.alone())
+    stored = stored_after(
+        third.cross, second.cross, succession.cross, authority=third.authority.alone()
+    )
+    server = third.authority.issue_server(["edge.example"]).certificate
+
+    assert ": OK" in verify(tmp_path, former.certificate_pem, server, stored.cross)
+    assert ": OK" not in verify(tmp_path, former.certificate_pem, server, third.cross)
+
+
+def test_of_a_chain_only_what_vouches_for_the_ca_is_served(
+    former: Authority, succession: Succession
+) -> None:
+    stranger, second = succeed(former), succeed(succession.authority.alone())
+    new = second.authority.alone()
+
+    assert stored_after(second.cross, stranger.cross, authority=new).cross == second.cross
+    assert stored_after(succession.cross, second.cross, authority=new).cross == b""
+    assert stored_after(b"nonsense", authority=new).cross == b""
+
+
+def expired_authority() -> Authority:
+    begin = datetime.now(UTC) - timedelta(days=3651)
+    return Authority.create("flotta-ca", days=-1, since=begin)
+
+
+def test_an_expired_ca_issues_nothing_but_vouches_for_its_successor(tmp_path: Path) -> None:
+    expired = expired_authority()
+    with pytest.raises(AuthorityError, match="Roll it over: flotta certificates roll-ca"):
+        expired.issue_server(["edge.example"])
+
+    succession = succeed(expired)
+
+    cross = load_certificate(succession.cross)
+    assert issued_by(cross, [expired.certificate])
+    end = expired.certificate.not_valid_after_utc
+    assert cross.not_valid_before_utc < cross.not_valid_after_utc == end
+    server = succession.authority.issue_server(["edge.example"]).certificate
+    assert "expired" in verify(tmp_path, expired.certificate_pem, server, succession.cross)
+    ignoring = ["-no_check_time"]  # as devices, whose clocks may be wrong
+    verified = verify(tmp_path, expired.certificate_pem, server, succession.cross, ignoring)
+    assert ": OK" in verified

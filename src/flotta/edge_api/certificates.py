@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from flotta.edge_api.backends.backend import SecretStore, StoredSecret
@@ -27,7 +27,7 @@ from flotta.edge_api.settings import Settings
 from flotta.edge_api.stored_authority import StoredAuthority, read_authority
 from flotta.fleet.batch_specification import dump_specification, parse_specification
 from flotta.fleet.registration_batches import SPECIFICATION_KEY, Specification
-from flotta.identity.authority import ORGANIZATION, Authority, CertificateAndKey
+from flotta.identity.authority import ORGANIZATION, Authority, AuthorityError, CertificateAndKey
 from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import issued_by, load_bundle
 from flotta.identity.lifetime import covers, load_certificate, renewal_due, valid_at
@@ -64,9 +64,17 @@ class Material:
         return trusted.decode() if own else ""
 
     @property
+    def cross(self) -> str:
+        """What vouches for these CAs, for devices that know a former one alone."""
+        return self.stored.cross.decode() if self.bundle else ""
+
+    @property
     def public(self) -> dict[str, str]:
         """What may be published, by file name."""
         pems = {"ca.crt": self.authority.certificate_pem, "server.crt": self.server.certificate}
+        if self.stored.former:
+            encoded = (item.public_bytes(Encoding.PEM) for item in self.stored.former)
+            pems["former.crt"] = b"".join(encoded)
         return {name: pem.decode() for name, pem in pems.items()}
 
     def make_context(self) -> ssl.SSLContext:
@@ -110,9 +118,15 @@ class Certificates:
         authority = stored.authority
         names = list(self._settings.server_names) if starting else []
         server = await self._ensure_server(authority, names)
-        await self.batches.keep_all()
-        await self._ensure_registration(authority)
+        await self._keep_registrations(authority)
         return Material(stored, server)
+
+    async def _keep_registrations(self, authority: Authority) -> None:
+        try:
+            await self.batches.keep_all()
+            await self._ensure_registration(authority)
+        except AuthorityError as error:  # devices that have joined are served all the same
+            log.error("Registration certificates cannot be issued: %s", error)
 
     async def _read_authority(self) -> Authority:
         return (await self._ensure_authority()).authority
@@ -139,8 +153,13 @@ class Certificates:
         reason = _reason_to_renew(issued, authority, required)
         if reason is None:
             return issued
+        try:
+            new = authority.issue_server(names)
+        except AuthorityError as error:
+            log.error("The server certificate stays as it is, although %s: %s", reason, error)
+            return issued
         log.info("Issuing a new server certificate: %s", reason)
-        issued = authority.issue_server(names)
+        issued = new
         await self._secrets.replace(secret, _secret_data("server", issued))
         return issued
 
@@ -163,7 +182,7 @@ def _reason_to_renew(
 ) -> str | None:
     now = datetime.now(UTC)
     if not _issued_by(issued.certificate, authority):
-        if _issued_by_a_fleet(issued.certificate):
+        if _is_of_a_fleet(issued.certificate):
             return "the CA of the fleet was replaced"
         if not valid_at(load_certificate(issued.certificate), now):
             log.error(
@@ -178,10 +197,16 @@ def _reason_to_renew(
     return None
 
 
-def _issued_by_a_fleet(pem: bytes) -> bool:
-    """Tell whether a Flotta CA issued the certificate: the current one, a former one, or v0.2."""
-    issuer = load_certificate(pem).issuer
-    names = issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+def _is_of_a_fleet(pem: bytes) -> bool:
+    """Tell whether a control plane issued the certificate, also v0.2 or below a CA of a user's PKI.
+
+    Its subject tells: who issued it may be the user's own CA, which issues other things, too.
+    """
+    certificate = load_certificate(pem)
+    names = [
+        *certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME),
+        *certificate.issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME),
+    ]
     return any(name.value == ORGANIZATION for name in names)
 
 
@@ -202,7 +227,7 @@ def _lets_devices_in(
         pem = _read_secret(secret, "client").certificate
         if not _issued_by(pem, authority) or renewal_due(pem, datetime.now(UTC)):
             return False
-        peer = read_peer(load_certificate(pem).public_bytes(serialization.Encoding.DER))
+        peer = read_peer(load_certificate(pem).public_bytes(Encoding.DER))
     except Exception:  # whatever it says: the server issues a batch of its own instead
         return False
     return peer.kind == "registration" and set(peer.namespaces) == set(namespaces)

@@ -201,7 +201,11 @@ class Handlers:
         log.info("%s/%s registered", registration.namespace, device_id)
         return messages.message_response(
             message,
-            RegistrationResponse(certificate=certificate.decode(), ca_bundle=material.bundle),
+            RegistrationResponse(
+                certificate=certificate.decode(),
+                ca_bundle=material.bundle,
+                ca_cross_certificates=material.cross,
+            ),
         )
 
     async def _record_registration(

@@ -4,10 +4,11 @@ The order of the steps, each of which can be repeated:
 
 1. Roll: the CA that leaves issues the server certificate once more, so that agents that know no
    other CA have the longest time.
-2. Roll: one write of the Secret makes the new CA the one that issues, with both trusted.
-3. Finish: one write of the Secret takes the former CA out. `Certificates` then issues the server
-   certificate again, and the cross certificate beside it vouches for the new CA. Devices whose
-   certificate is older are asked to renew once more: with it they forget the former CA.
+2. Roll: one write of the Secret makes the new CA the one that issues, with both trusted, and notes
+   which one is the former.
+3. Finish: one write of the Secret takes that one out, and no other. `Certificates` then issues the
+   server certificate again, and the cross certificate beside it vouches for the new CA. Devices
+   whose certificate is older are asked to renew once more: with it they forget the former CA.
 
 Replicas that work on one request meet at the version of the Secret. The Secret names the request
 that it was written for, so a repeat after an interruption finds that its work is done.
@@ -18,11 +19,20 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime, timedelta
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from flotta.edge_api.backends.authority_store import AuthorityStore
 from flotta.edge_api.backends.backend import SecretStore, StoredSecret
 from flotta.edge_api.secret_conflicts import retry_on_secret_conflict
 from flotta.edge_api.settings import Settings
-from flotta.edge_api.stored_authority import CROSS, FINISHED, REQUEST, read_authority
+from flotta.edge_api.stored_authority import (
+    CROSS,
+    FINISHED,
+    FORMER,
+    REQUEST,
+    StoredAuthority,
+    read_authority,
+)
 from flotta.identity.authority import Authority
 from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import issued_by
@@ -42,6 +52,10 @@ from flotta.rfc3339 import format_time
 
 FRESH = timedelta(hours=1)  # age of a server certificate that is not issued once more
 NAMED = 50  # devices in an answer
+ROLLED = (
+    "A new CA issues certificates, and both CAs are trusted. Devices renew by themselves; when all "
+    "have: flotta certificates finish-ca"
+)
 AUTHOR_LENGTH = 128  # characters in the log
 log = logging.getLogger(__name__)
 
@@ -76,33 +90,45 @@ class Rollover:
     async def _carry_out(self, request: RolloverRequest) -> RolloverAnswer:
         secret = await self._secrets.read(CA_SECRET)
         if secret is None:
-            return _refuse(f"Secret {CA_SECRET} is missing.")
+            return _refuse(
+                f"Secret {CA_SECRET} is missing. The Edge API creates it with a new CA, which "
+                "needs no rollover; to keep the former one, restore the Secret from a backup."
+            )
         if secret.data.get(REQUEST) == request.id.encode():
             return _done(request)
         try:
-            authority = read_authority(secret).authority
+            return await self._change(request, secret, read_authority(secret))
         except IdentityError as error:
-            return _refuse(f"Secret {CA_SECRET} cannot be used: {error}")
-        if not is_of_fleet(authority.certificate):
+            return _refuse(
+                f"The Secrets {CA_SECRET} and {HOST_SECRET} cannot be used: {error} Nothing was "
+                "changed. Mend them, or restore them from a backup, and ask again."
+            )
+
+    async def _change(
+        self, request: RolloverRequest, secret: StoredSecret, stored: StoredAuthority
+    ) -> RolloverAnswer:
+        if not is_of_fleet(stored.authority.certificate):
             return _refuse(
                 "The CA is of your own PKI. Roll it there, and write the new key and both "
                 f"certificates to Secret {CA_SECRET}."
             )
         if request.phase == ROLL:
-            return await self._roll(request, secret, authority)
-        return await self._finish(request, secret, authority)
+            return await self._roll(request, secret, stored)
+        return await self._finish(request, secret, stored)
 
     async def _roll(
-        self, request: RolloverRequest, secret: StoredSecret, authority: Authority
+        self, request: RolloverRequest, secret: StoredSecret, stored: StoredAuthority
     ) -> RolloverAnswer:
-        if authority.has_former:
-            return _refuse("A rollover is in progress. End it first: flotta certificates finish-ca")
+        if stored.former:
+            return RolloverAnswer(f"The CA is rolled over already. {ROLLED}")
+        authority = stored.authority
         await self._issue_server_once_more(authority)
         succession = succeed(authority)
         new = {
             "ca.crt": succession.authority.certificate_pem,
             "ca.key": succession.authority.key_pem,
-            CROSS: succession.cross,
+            CROSS: succession.cross + stored.cross,
+            FORMER: authority.certificate.public_bytes(Encoding.PEM),
             REQUEST: request.id.encode(),
         }
         await self._secrets.replace(secret, {**secret.data, **new})
@@ -114,11 +140,11 @@ class Rollover:
         A strict agent of v0.2 (Go) does not accept a cross certificate below a CA of an earlier
         release, whose path length is 0.
         """
-        secret = await self._secrets.read(HOST_SECRET)
-        if secret is None:
+        secret, now = await self._secrets.read(HOST_SECRET), datetime.now(UTC)
+        if secret is None or authority.not_after <= now:
             return
         certificate = load_certificate(secret.data.get("server.crt", b""))
-        age = datetime.now(UTC) - certificate.not_valid_before_utc
+        age = now - certificate.not_valid_before_utc
         if age < FRESH or not issued_by(certificate, [authority.certificate]):
             return
         issued = authority.issue_server(self._names)
@@ -126,28 +152,27 @@ class Rollover:
         await self._secrets.replace(secret, {**secret.data, **new})
 
     async def _finish(
-        self, request: RolloverRequest, secret: StoredSecret, authority: Authority
+        self, request: RolloverRequest, secret: StoredSecret, stored: StoredAuthority
     ) -> RolloverAnswer:
-        if not authority.has_former:
+        authority = stored.authority
+        if not stored.former:
             return RolloverAnswer("There is no former CA: nothing is left to finish.")
         left = await self._store.list_devices_of_others(authority.identifier)
         if left and not request.forced:
             return RolloverAnswer(_name_devices(left), FORMER_CA_IN_USE)
+        kept = {key: value for key, value in secret.data.items() if key != FORMER}
         new = {
-            "ca.crt": authority.alone().certificate_pem,
+            "ca.crt": authority.without(stored.former).certificate_pem,
             FINISHED: format_time(datetime.now(UTC)).encode(),
             REQUEST: request.id.encode(),
         }
-        await self._secrets.replace(secret, {**secret.data, **new})
+        await self._secrets.replace(secret, {**kept, **new})
         return _done(request)
 
 
 def _done(request: RolloverRequest) -> RolloverAnswer:
     if request.phase == ROLL:
-        return RolloverAnswer(
-            "A new CA issues certificates, and both CAs are trusted. Devices renew by themselves; "
-            "when all have: flotta certificates finish-ca"
-        )
+        return RolloverAnswer(ROLLED)
     return RolloverAnswer("The former CA is trusted no longer.")
 
 

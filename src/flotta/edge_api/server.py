@@ -165,6 +165,7 @@ class EdgeApiServer:
         backoff = Backoff(*START_RETRY)
         while True:
             try:
+                await self._rollover.follow()  # an expired CA can do nothing else
                 return await self._certificates.ensure(starting=True)
             except BackendError as error:
                 delay = backoff.next()
@@ -188,18 +189,32 @@ class EdgeApiServer:
                 async with asyncio.timeout(RENEWAL_CHECK):
                     await self._secret_changed.wait()
             self._secret_changed.clear()
-            try:
-                await self._rollover.follow()
-                material = await self._certificates.ensure()
-            except (BackendError, IdentityError) as error:
-                log.error("Certificates cannot be renewed: %s; the current ones stay in use", error)
+            if await self._renew():
+                backoff.reset()
+            else:
                 await asyncio.sleep(backoff.next())
                 self._secret_changed.set()
-                continue
-            backoff.reset()
-            self._use_material(material)
-            await self._publish(material)
-            await self._expiry.check(material)
+
+    async def _renew(self) -> bool:
+        """Follow a request and renew what is due; return whether both were possible.
+
+        One that cannot be carried out does not keep certificates from being renewed, and neither
+        keeps anybody from learning what expires.
+        """
+        done = True
+        try:
+            await self._rollover.follow()
+        except BackendError as error:
+            log.error("The rollover of the CA cannot be carried out now: %s", error)
+            done = False
+        try:
+            self._use_material(await self._certificates.ensure())
+        except (BackendError, IdentityError) as error:
+            log.error("Certificates cannot be renewed: %s; the current ones stay in use", error)
+            done = False
+        await self._publish(self._current)
+        await self._expiry.check(self._current)
+        return done
 
     async def _publish(self, material: Material) -> None:
         try:

@@ -79,8 +79,8 @@ class CertificateRequests:
         """Install the certificate of a 200 response; return the response without it."""
         if response.status != 200:
             return response
-        body, certificate, bundle = _split_certificate(response.body)
-        identity = await asyncio.to_thread(self._store.install, certificate, bundle)
+        body, certificate, bundle, cross = _split_certificate(response.body)
+        identity = await asyncio.to_thread(self._store.install, certificate, bundle, cross)
         log.info(
             "Installed a certificate for %s, valid to %s, in %s",
             self._settings.device_id,
@@ -105,6 +105,7 @@ class _SplitResponse(NamedTuple):
     body: bytes  # for the worker
     certificate: bytes  # PEM
     bundle: bytes  # PEM of CAs, b"" if there are none
+    cross: bytes  # PEM of cross certificates for them, b"" if there are none
 
 
 def _split_certificate(body: bytes) -> _SplitResponse:
@@ -113,7 +114,11 @@ def _split_certificate(body: bytes) -> _SplitResponse:
         response = decode_json(body, dict[str, msgspec.Raw])
         content = decode_json(response["content"], dict[str, msgspec.Raw])
         certificate = decode_json(content.pop("certificate"), str).encode()
-        bundle = decode_json(content.pop("ca_bundle", msgspec.Raw(b'""')), str).encode()
+        bundle, cross = (_pop_text(content, key) for key in ("ca_bundle", "ca_cross_certificates"))
     except (msgspec.DecodeError, KeyError, ValueError) as error:
         raise BadResponse("the response to the registration contains no certificate") from error
-    return _SplitResponse(encode({**response, "content": content}), certificate, bundle)
+    return _SplitResponse(encode({**response, "content": content}), certificate, bundle, cross)
+
+
+def _pop_text(content: dict[str, msgspec.Raw], key: str) -> bytes:
+    return decode_json(content.pop(key, msgspec.Raw(b'""')), str).encode()

@@ -25,8 +25,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from flotta.durable_files import sync_directory, write_atomically
 from flotta.gateway.device_keys import DeviceKey, DeviceKeys, FileKey, FileKeys
 from flotta.gateway.errors import IdentityUnusable
+from flotta.gateway.given_bundle import GivenBundle
 from flotta.gateway.identity import Identity, identify_peer, load_identity
-from flotta.gateway.trust import Trust, check_bundle
+from flotta.gateway.trust import Trust
 from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import issued_by
 from flotta.identity.lifetime import load_certificate
@@ -46,7 +47,7 @@ class IdentityStore:
     ) -> None:
         self._folder = folder
         self._registration = registration
-        self._trust = Trust(ca_root)
+        self._trust = Trust(ca_root, registration[0])
         self._keys: DeviceKeys = FileKeys(folder)
         self._device_id = device
         self._warned: set[str] = set()
@@ -91,16 +92,16 @@ class IdentityStore:
         """Return the key of the next certificate, generated once and kept until it is installed."""
         return self._keys.ensure_pending()
 
-    def install(self, certificate_pem: bytes, bundle: bytes = b"") -> Identity:
+    def install(self, certificate_pem: bytes, bundle: bytes = b"", cross: bytes = b"") -> Identity:
         """Make the certificate for the pending key the current identity.
 
-        `bundle` are the CAs that came with it. Without them, or if they are refused, those that
-        came with the identity before count on.
+        `bundle` are the CAs that came with it, `cross` what vouches for them. Without CAs, or if
+        they are refused, those that came with the identity before count on.
 
         Raises IdentityUnusable when it is for another key, device or class; nothing changes then.
         """
         certificate = self._check_certificate(certificate_pem, self.ensure_pending_key())
-        authorities = self._accept_bundle(bundle, certificate)
+        authorities = self._accept_bundle(GivenBundle(bundle, cross), certificate)
         number = max((int(name) for name in self._list_generation_numbers()), default=0) + 1
         folder = self._write_generation(str(number), certificate_pem, authorities)
         self._switch_current(str(number))
@@ -145,19 +146,17 @@ class IdentityStore:
         names = self._order_generations()
         return self._folder / names[0] if names else None
 
-    def _accept_bundle(self, bundle: bytes, certificate: x509.Certificate) -> bytes:
+    def _accept_bundle(self, given: GivenBundle, certificate: x509.Certificate) -> bytes:
         """Return the CAs to keep with a new certificate."""
-        if bundle:
+        if given.authorities:
             try:
-                check_bundle(bundle, certificate)
+                return given.check(certificate, self._trust.load(self._current_folder))
             except (IdentityError, UnsupportedAlgorithm) as error:
                 log.warning(
                     "The CAs that came with the certificate are not taken over: %s [%s]",
                     error,
                     CA_BUNDLE_REFUSED,
                 )
-            else:
-                return bundle
         return self._trust.read_bundle(self._current_folder)
 
     def _check_certificate(self, pem: bytes, key: DeviceKey) -> x509.Certificate:

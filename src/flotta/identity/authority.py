@@ -68,7 +68,7 @@ class Authority:
         return self._certificate
 
     @cached_property
-    def has_former(self) -> bool:
+    def has_others(self) -> bool:
         """Whether the bundle trusts further CAs besides the one that issues."""
         return len(load_bundle(self.certificate_pem)) > 1
 
@@ -141,17 +141,27 @@ class Authority:
         pem = self._certificate.public_bytes(serialization.Encoding.PEM)
         return Authority(self._certificate, self._key, pem)
 
+    def without(self, others: Sequence[x509.Certificate]) -> Authority:
+        """Return the authority with a bundle that holds others no longer, and itself first."""
+        kept = [self._certificate]
+        for other in load_bundle(self.certificate_pem):
+            if other not in kept and other not in others:
+                kept.append(other)
+        pems = (item.public_bytes(serialization.Encoding.PEM) for item in kept)
+        return Authority(self._certificate, self._key, b"".join(pems))
+
     def cross_sign(self, successor: Authority) -> bytes:
         """Return the PEM of the successor's name and key, signed by this authority.
 
         With it, who knows this authority alone verifies what the successor issued (RFC 4210,
-        4.4.1, "NewWithOld"; RFC 5280, 3.2, "self-issued").
+        4.4.1, "NewWithOld"; RFC 5280, 3.2, "self-issued"). If this authority has expired, so has
+        what it signs: devices, whose clocks may be wrong, accept it all the same.
         """
         other, own = successor._certificate, self._certificate
         end = min(other.not_valid_after_utc, own.not_valid_after_utc)
-        days = max(1, (end - datetime.now(UTC)).days + 1)
+        since = min(datetime.now(UTC).replace(microsecond=0), end) - CLOCK_SKEW
         public_key = successor._key.public_key()
-        builder = _start_builder(other.subject, own.subject, public_key, days, end)
+        builder = _start_builder(other.subject, own.subject, public_key, MAX_DAYS, end, since)
         identifier = x509.SubjectKeyIdentifier.from_public_key(public_key)
         certificate = _add_authority_extensions(
             builder, identifier, self._key_identifier(), path_length=0
@@ -228,6 +238,11 @@ class Authority:
         return CertificateAndKey(self._sign(key.public_key(), profile), key_to_pem(key))
 
     def _sign(self, public_key: CertificatePublicKeyTypes, profile: _Profile) -> bytes:
+        if self.not_after <= datetime.now(UTC):
+            raise AuthorityError(
+                f"The CA expired at {self.not_after.isoformat()} and issues nothing any more. "
+                "Roll it over: flotta certificates roll-ca"
+            )
         end = min(self.not_after, profile.until) if profile.until else self.not_after
         builder = _start_builder(
             profile.subject,

@@ -51,11 +51,13 @@ class RegistrationInfo(_Content):
 class RegistrationResponse(_Content):
     """Response to `registration`: one PEM certificate.
 
-    `ca_bundle` is an addition to v0.2: the CAs that the device trusts from then on, in PEM.
+    Additions to v0.2, in PEM: `ca_bundle` are the CAs that the device trusts from then on,
+    `ca_cross_certificates` vouch for them to who knows a former CA alone.
     """
 
     certificate: str = ""
     ca_bundle: str = ""
+    ca_cross_certificates: str = ""
 
 
 class WorkloadStatus(_Content):
