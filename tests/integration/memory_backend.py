@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from flotta.edge_api.backends.authority_store import LeftBehind
 from flotta.edge_api.backends.backend import (
     BackendError,
     Configuration,
@@ -102,7 +103,7 @@ class MemoryAuthority:
         self.request: RolloverRequest | None = None
         self.answers: list[RolloverAnswer] = []
         self.published: Mapping[str, str] = {}
-        self.devices_of_others: list[str] = []
+        self.left_behind = LeftBehind()
         self.warnings: list[tuple[str, str, str]] = []  # secret, code, sentence
         self._callbacks: list[Callable[[], None]] = []
 
@@ -119,8 +120,8 @@ class MemoryAuthority:
             self.request = None
             self.answers.append(answer)
 
-    async def list_devices_of_others(self, authority: str) -> list[str]:
-        return self.devices_of_others
+    async def find_left_behind(self, authority: str) -> LeftBehind:
+        return self.left_behind
 
     async def publish(self, certificates: Mapping[str, str]) -> None:
         self.published = certificates

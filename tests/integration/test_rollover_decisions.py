@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from memory_backend import MemoryAuthority, MemorySecrets
 
+from flotta.edge_api.backends.authority_store import LeftBehind
 from flotta.edge_api.certificates import Certificates, Material
 from flotta.edge_api.rollover import Rollover
 from flotta.edge_api.settings import Settings
@@ -162,3 +163,34 @@ def foreign_server(pki: Authority) -> dict[str, bytes]:
     """Return a server certificate whose subject is not one of a fleet."""
     issued = pki.issue_client("edge.example")
     return {"server.crt": issued.certificate, "server.key": issued.key}
+
+
+LEFT = LeftBehind(
+    devices=("shop/till-1",),
+    quarantined=("shop/till-2",),
+    leaving=("shop/till-3",),
+    unwiped=("shop/till-4", "shop/till-5"),
+    unknown=("shop/till-6",),
+)
+
+
+async def test_who_would_be_shut_out_is_named_by_what_to_do_about_it(site: Site) -> None:
+    await site.ensure()
+    await site.ask(ROLL)
+    site.store.left_behind = LEFT
+
+    answer = await site.ask(FINISH)
+
+    assert answer.code == "FormerCAInUse"
+    for words in (
+        "1 device was not heard from with a certificate of the new CA: shop/till-1. ",
+        "1 device is quarantined and cannot renew: shop/till-2. Release or remove",
+        "1 device is being removed: shop/till-3. ",
+        "2 devices were deleted and did not acknowledge the wipe: shop/till-4, shop/till-5. ",
+        "1 device is unknown to this control plane: shop/till-6. ",
+        "flotta certificates finish-ca --force",
+    ):
+        assert words in answer.message
+    assert (await site.ensure()).stored.former
+    assert not (await site.ask(FINISH, forced=True)).is_refusal
+    assert not (await site.ensure()).stored.former

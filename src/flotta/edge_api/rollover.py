@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from flotta.edge_api.backends.authority_store import AuthorityStore
 from flotta.edge_api.backends.backend import SecretStore, StoredSecret
+from flotta.edge_api.left_behind import describe_left_behind
 from flotta.edge_api.secret_conflicts import retry_on_secret_conflict
 from flotta.edge_api.settings import Settings
 from flotta.edge_api.stored_authority import (
@@ -51,7 +52,6 @@ from flotta.protocol.reasons.reason import with_code
 from flotta.rfc3339 import format_time
 
 FRESH = timedelta(hours=1)  # age of a server certificate that is not issued once more
-NAMED = 50  # devices in an answer
 ROLLED = (
     "A new CA issues certificates, and both CAs are trusted. Devices renew by themselves; when all "
     "have: flotta certificates finish-ca"
@@ -157,9 +157,9 @@ class Rollover:
         authority = stored.authority
         if not stored.former:
             return RolloverAnswer("There is no former CA: nothing is left to finish.")
-        left = await self._store.list_devices_of_others(authority.identifier)
-        if left and not request.forced:
-            return RolloverAnswer(_name_devices(left), FORMER_CA_IN_USE)
+        left = await self._store.find_left_behind(authority.identifier)
+        if not (left.is_nobody or request.forced):
+            return RolloverAnswer(describe_left_behind(left), FORMER_CA_IN_USE)
         kept = {key: value for key, value in secret.data.items() if key != FORMER}
         new = {
             "ca.crt": authority.without(stored.former).certificate_pem,
@@ -178,13 +178,3 @@ def _done(request: RolloverRequest) -> RolloverAnswer:
 
 def _refuse(sentence: str) -> RolloverAnswer:
     return RolloverAnswer(sentence, CA_ROLLOVER_REFUSED)
-
-
-def _name_devices(devices: list[str]) -> str:
-    named = ", ".join(devices[:NAMED])
-    more = f" and {len(devices) - NAMED} more" if len(devices) > NAMED else ""
-    count = "1 device was" if len(devices) == 1 else f"{len(devices)} devices were"
-    return (
-        f"{count} not heard from with a certificate of the new CA: {named}"
-        f"{more}. Wait for them, or give them up: flotta certificates finish-ca --force"
-    )

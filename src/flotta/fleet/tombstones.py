@@ -26,6 +26,7 @@ from flotta.resources.views import (
     labels_of,
     name_of,
     namespace_of,
+    status_of,
     uid_of,
 )
 from flotta.rfc3339 import format_time, parse_time
@@ -36,6 +37,7 @@ TOMBSTONE = "decommissioned-device"  # value of RECORD_LABEL
 TOMBSTONE_SELECTOR = f"{RECORD_LABEL}={TOMBSTONE}"
 # Written by whoever deletes a device with a name and a purpose: the administrator's word.
 CONFIRMED_ANNOTATION = f"{GROUP}/decommissioned-by"
+ACKNOWLEDGED_ANNOTATION = f"{GROUP}/wipe-acknowledged"  # of a tombstone: when the device did
 CONFIRMATION_LIFETIME = timedelta(hours=1)  # within which the deletion has to follow
 UNKNOWN_AUTHOR = "unknown"
 # Certificates of v0.2 name no UID and begin a day before they were signed; clocks may differ.
@@ -55,6 +57,8 @@ class Tombstone:
     time: str
     wipe: Wipe
     former: FormerIdentity | None = None  # of an adopted device
+    authority: str = ""  # hex key identifier of the CA of its certificate, "" if it is not known
+    acknowledged: bool = False  # the device said that it has wiped itself
 
     @classmethod
     def of(cls, device: EdgeDevice, wipe: Wipe, now: datetime) -> Self:
@@ -69,6 +73,7 @@ class Tombstone:
             time=format_time(now),
             wipe=wipe,
             former=former_identity(device),
+            authority=status_of(device).get("certificate", {}).get("authority", ""),
         )
 
     @property
@@ -160,6 +165,7 @@ def make_tombstone(tombstone: Tombstone, namespace: str) -> ConfigMap:
             "wipe": tombstone.wipe,
             "formerUid": former.uid,
             "formerKeyFingerprint": former.key_fingerprint,
+            "authority": tombstone.authority,
         },
     }
     if tombstone.granted:
@@ -186,6 +192,8 @@ def read_tombstone(config_map: ConfigMap | None) -> Tombstone | None:
         time=data.get("time", ""),
         wipe="granted" if wipe == "granted" else "held",
         former=FormerIdentity(data.get("formerUid", ""), former_key) if former_key else None,
+        authority=data.get("authority", ""),
+        acknowledged=ACKNOWLEDGED_ANNOTATION in annotations_of(config_map),
     )
 
 

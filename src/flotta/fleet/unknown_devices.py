@@ -32,12 +32,14 @@ class UnknownDevice:
     identity: FormerIdentity
     first_seen: str
     last_seen: str
+    authority: str = ""  # hex key identifier of the CA of its certificate, "" if it is not known
 
     @classmethod
     def of(cls, peer: Peer, now: datetime) -> Self:
         """Return the record of the holder of a device certificate, first seen now."""
         time = format_time(now)
-        return cls(peer.device_id, peer.namespace, identity_of(peer), time, time)
+        identity = identity_of(peer)
+        return cls(peer.device_id, peer.namespace, identity, time, time, peer.authority)
 
     @property
     def record_name(self) -> str:
@@ -69,6 +71,7 @@ def make_record(device: UnknownDevice, namespace: str) -> ConfigMap:
             "keyFingerprint": device.identity.key_fingerprint,
             "firstSeen": device.first_seen,
             "lastSeen": device.last_seen,
+            "authority": device.authority,
         },
     }
 
@@ -84,5 +87,6 @@ def read_record(config_map: ConfigMap) -> UnknownDevice | None:
         identity=FormerIdentity(data.get("uid", ""), data["keyFingerprint"]),
         first_seen=data.get("firstSeen", ""),
         last_seen=data.get("lastSeen", ""),
+        authority=data.get("authority", ""),
     )
     return device if device.record_name == name_of(config_map) else None

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from flotta.identity.rollover import RolloverAnswer, RolloverRequest
 from flotta.protocol.reasons.reason import Code
+
+
+@dataclass(frozen=True)
+class LeftBehind:
+    """Whom the end of a rollover shuts out; all are sorted texts `namespace/name`."""
+
+    devices: Sequence[str] = ()  # that can renew when they are online
+    quarantined: Sequence[str] = ()
+    leaving: Sequence[str] = ()  # that are being deleted
+    unwiped: Sequence[str] = ()  # that were deleted, and did not acknowledge their wipe
+    unknown: Sequence[str] = ()  # that this control plane does not know, and may adopt
+
+    @property
+    def is_nobody(self) -> bool:
+        """Whether nobody is shut out."""
+        groups = (self.devices, self.quarantined, self.leaving, self.unwiped, self.unknown)
+        return not any(groups)
 
 
 class AuthorityStore(Protocol):
@@ -18,11 +36,10 @@ class AuthorityStore(Protocol):
     async def answer(self, request: RolloverRequest, answer: RolloverAnswer) -> None:
         """Write the answer, unless another server did, or there is another request."""
 
-    async def list_devices_of_others(self, authority: str) -> list[str]:
-        """Return `namespace/name` of registered devices that did not use a certificate of this CA.
+    async def find_left_behind(self, authority: str) -> LeftBehind:
+        """Return who may need another CA than the one with this key identifier in hex, as of now.
 
-        `authority` is its key identifier in hex. A device that was not heard from since a release
-        that does not record it counts too.
+        Who was not heard from since a release that records the CA of its certificate counts too.
         """
 
     async def publish(self, certificates: Mapping[str, str]) -> None:

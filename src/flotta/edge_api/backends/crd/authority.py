@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from flotta.edge_api.backends.authority_store import LeftBehind
 from flotta.edge_api.backends.crd.errors import translate_api_errors
-from flotta.fleet.joining import was_heard
+from flotta.edge_api.backends.crd.left_behind import find_left_behind
 from flotta.fleet.rollover import answer_data, read_request
+from flotta.fleet.tombstones import RECORD_LABEL
 from flotta.identity.rollover import RolloverAnswer, RolloverRequest
 from flotta.own_names import CERTIFICATES_CONFIG_MAP, EDGE_API, ROLLOVER_CONFIG_MAP
 from flotta.protocol.reasons.reason import Code
@@ -16,8 +18,7 @@ from flotta.resources.changes import as_read
 from flotta.resources.client import AlreadyExists, Client, Conflict, NotFound
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET
 from flotta.resources.objects.core import ConfigMap
-from flotta.resources.objects.devices import EdgeDevice
-from flotta.resources.views import name_of, namespace_of, status_of
+from flotta.resources.views import name_of, namespace_of
 
 
 class CrdAuthorityStore:
@@ -44,14 +45,11 @@ class CrdAuthorityStore:
             await self._client.merge_patch(CONFIG_MAP, name_of(found), self._namespace, patch)
 
     @translate_api_errors
-    async def list_devices_of_others(self, authority: str) -> list[str]:
-        """Return the devices that did not use a certificate of this CA, as of now."""
+    async def find_left_behind(self, authority: str) -> LeftBehind:
+        """Return who may need another CA than this one, as of now."""
         devices = await self._client.list(EDGE_DEVICE)
-        return sorted(
-            f"{namespace_of(device)}/{name_of(device)}"
-            for device in devices
-            if was_heard(device) and _authority_of(device) != authority
-        )
+        records = await self._client.list(CONFIG_MAP, self._namespace, label_selector=RECORD_LABEL)
+        return find_left_behind(authority, devices, records)
 
     @translate_api_errors
     async def publish(self, certificates: Mapping[str, str]) -> None:
@@ -96,7 +94,3 @@ class CrdAuthorityStore:
 
     async def _read(self, name: str) -> ConfigMap | None:
         return await self._client.get_or_none(CONFIG_MAP, name, self._namespace)
-
-
-def _authority_of(device: EdgeDevice) -> str:
-    return status_of(device).get("certificate", {}).get("authority", "")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from flotta.edge_api.backends.backend import Configuration, Membership, RecordedRegistration
+from flotta.edge_api.backends.crd.acknowledgements import note_acknowledgement
 from flotta.edge_api.backends.crd.authority import CrdAuthorityStore
 from flotta.edge_api.backends.crd.batches import Batches
 from flotta.edge_api.backends.crd.caches import Caches
@@ -220,6 +221,9 @@ class CrdBackend:
         # The device sends it once, and may have got the command from another replica: the watches
         # of this one need not have reported the deletion yet.
         device = await self._read_device(key_of_peer(peer))
+        names = self._tombstones.granted_names(peer)
+        names |= {tombstone_name(uid_of(device))} if device is not None else set()
+        await note_acknowledgement(self._client, self._namespace, names, peer)
         if device is None or not await self._is_granted(peer, device):
             return
 

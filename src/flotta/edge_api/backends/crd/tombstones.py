@@ -25,8 +25,12 @@ class Tombstones:
 
     def grants_wipe(self, peer: Peer) -> bool:
         """Tell whether the holder of a device certificate may be told to wipe itself."""
+        return bool(self.granted_names(peer))
+
+    def granted_names(self, peer: Peer) -> set[str]:
+        """Return the names of the tombstones that grant the wipe of the holder of a certificate."""
         known = self._by_device.get((peer.namespace, peer.device_id), {})
-        return any(tombstone.granted and tombstone.holds_for(peer) for tombstone in known.values())
+        return {name for name, stone in known.items() if stone.granted and stone.holds_for(peer)}
 
     def _follow(self, old: ConfigMap | None, new: ConfigMap | None) -> None:
         for config_map, is_present in ((old, False), (new, True)):

@@ -1,0 +1,45 @@
+"""Who may have a certificate of another CA than the one that issues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flotta.edge_api.backends.authority_store import LeftBehind
+from flotta.fleet.joining import was_heard
+from flotta.fleet.quarantine import is_quarantined
+from flotta.fleet.tombstones import read_tombstone
+from flotta.fleet.unknown_devices import read_record
+from flotta.resources.objects.core import ConfigMap
+from flotta.resources.objects.devices import EdgeDevice
+from flotta.resources.views import is_being_deleted, name_of, namespace_of, status_of
+
+
+def find_left_behind(
+    authority: str, devices: Iterable[EdgeDevice], records: Iterable[ConfigMap]
+) -> LeftBehind:
+    """Return who is not known to have a certificate of this CA (its key identifier in hex).
+
+    `records` are the control plane's tombstones and unknown devices.
+    """
+    groups: dict[str, list[str]] = {"devices": [], "quarantined": [], "leaving": []}
+    for device in devices:
+        used = status_of(device).get("certificate", {}).get("authority", "")
+        if was_heard(device) and used != authority:
+            groups[_group_of(device)].append(f"{namespace_of(device)}/{name_of(device)}")
+    unwiped, unknown = set(), set()
+    for record in records:
+        stone, stranger = read_tombstone(record), read_record(record)
+        if stone and stone.granted and not stone.acknowledged and stone.authority != authority:
+            unwiped.add(f"{stone.namespace}/{stone.name}")
+        elif stranger and stranger.authority != authority:
+            unknown.add(f"{stranger.namespace}/{stranger.name}")
+    named = {group: tuple(sorted(names)) for group, names in groups.items()}
+    # A device that is just leaving has its tombstone already.
+    unwiped.difference_update(named["leaving"])
+    return LeftBehind(unwiped=tuple(sorted(unwiped)), unknown=tuple(sorted(unknown)), **named)
+
+
+def _group_of(device: EdgeDevice) -> str:
+    if is_being_deleted(device):
+        return "leaving"
+    return "quarantined" if is_quarantined(device) else "devices"
