@@ -6,23 +6,33 @@ else. The order is in docs/reference/wire-protocol.md#status-codes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from flotta.edge_api.authorization import peer_of
+from flotta.edge_api.authorization import certificate_of, peer_of
 from flotta.edge_api.messages import MAX_BODY, body_too_large
 from flotta.edge_api.rate_limits import RateLimits
 from flotta.edge_api.refusals import Refusal
 from flotta.identity.peers import is_device_id
-from flotta.protocol.reasons.refusals import UNSUPPORTED_ENCODING, UNSUPPORTED_EXPECTATION
+from flotta.protocol.reasons.refusals import (
+    CERTIFICATE_NOT_ACCEPTED,
+    UNSUPPORTED_ENCODING,
+    UNSUPPORTED_EXPECTATION,
+)
 
 CONTINUE = "100-continue"
 
 
-def admission_middleware(limits: RateLimits) -> Middleware:
+def admission_middleware(
+    limits: RateLimits, shuts_out: Callable[[bytes], bool] = lambda _: False
+) -> Middleware:
     """Return the middleware that admits a request to its handler, or raises Refusal.
 
-    Statuses: 401 (certificate without class), 429 (rate), 413, 415 and 417 (form of the body).
+    `shuts_out` tells whether a DER certificate is of a CA that is trusted no longer.
+    Statuses: 401 (certificate without class, or of a former CA), 429 (rate), 413, 415 and 417 (form
+    of the body).
     """
 
     @web.middleware
@@ -30,6 +40,13 @@ def admission_middleware(limits: RateLimits) -> Middleware:
         device_id = request.match_info.get("device_id", "")
         device_id = device_id if is_device_id(device_id) else ""
         peer = peer_of(request)
+        if shuts_out(certificate_of(request)):
+            raise Refusal(
+                401,
+                "the CA that issued the client certificate is trusted no longer",
+                reason=CERTIFICATE_NOT_ACCEPTED,
+                closes=True,
+            )
         limits.admit_request(peer, device_id)
         _require_plain_body(request)
         _require_small_body(request)

@@ -41,18 +41,26 @@ def peer_of(request: web.Request) -> Peer:
     Raises Refusal 401 when its certificate is neither a registration nor a device certificate, and
     ClientGone when the connection is closed: then nobody waits for a response.
     """
+    try:
+        return read_peer_cached(certificate_of(request))
+    except PeerError as error:
+        raise Refusal(401, str(error), reason=CERTIFICATE_NOT_ACCEPTED) from error
+
+
+def certificate_of(request: web.Request) -> bytes:
+    """Return the DER client certificate of the request's connection, which TLS has verified.
+
+    Raises Refusal 401 when there is none, and ClientGone when the connection is closed.
+    """
     if request.transport is None:
         raise ClientGone
     tls = request.transport.get_extra_info("ssl_object")
-    der = tls.getpeercert(True) if tls else None
+    der: bytes | None = tls.getpeercert(True) if tls else None
     if not der:
         raise Refusal(
             401, "the request came without a client certificate", reason=CERTIFICATE_NOT_ACCEPTED
         )
-    try:
-        return read_peer_cached(der)
-    except PeerError as error:
-        raise Refusal(401, str(error), reason=CERTIFICATE_NOT_ACCEPTED) from error
+    return der
 
 
 def checked_device_id(text: str) -> str:

@@ -16,6 +16,7 @@ from flotta.edge_api.backends.backend import Backend, BackendError
 from flotta.edge_api.backends.factory import make_backend
 from flotta.edge_api.certificates import OWN_SECRETS, Certificates, Material
 from flotta.edge_api.expiry_watch import ExpiryWatch
+from flotta.edge_api.former_authorities import FormerAuthorities
 from flotta.edge_api.handlers import Handlers
 from flotta.edge_api.messages import MAX_BODY
 from flotta.edge_api.metrics import EdgeApiMetrics
@@ -52,6 +53,7 @@ class EdgeApiServer:
         self._certificates = Certificates(backend.secrets, settings)
         self._rollover = Rollover(backend.secrets, backend.authority, settings)
         self._expiry = ExpiryWatch(backend.secrets, backend.authority, metrics)
+        self._former = FormerAuthorities()
         self._limits = RateLimits(settings.enrolments_per_second)
         self._handlers = Handlers(
             self._backend,
@@ -103,6 +105,7 @@ class EdgeApiServer:
         self._secret_changed.set()  # what was asked for while no server ran
         self._tasks.append(asyncio.create_task(self._backend.run()))
         self._material = await self._wait_for_material()
+        self._former.follow(self._material.authority.certificate_pem)
         await self._backend.wait_ready()
         self.port = await self._http.start(
             self._settings.bind_address, self._settings.port, self._material.make_context()
@@ -208,7 +211,7 @@ class EdgeApiServer:
             log.error("The rollover of the CA cannot be carried out now: %s", error)
             done = False
         try:
-            self._use_material(await self._certificates.ensure())
+            await self._use_material(await self._certificates.ensure())
         except (BackendError, IdentityError) as error:
             log.error("Certificates cannot be renewed: %s; the current ones stay in use", error)
             done = False
@@ -222,16 +225,21 @@ class EdgeApiServer:
         except BackendError as error:
             log.warning("The certificates without keys cannot be published: %s", error)
 
-    def _use_material(self, material: Material) -> None:
+    async def _use_material(self, material: Material) -> None:
         old = self._material
         if old and _differs(old, material):
             self._http.replace_context(material.make_context())
             log.info("New certificates are in use")
         self._material = material
+        if self._former.follow(material.authority.certificate_pem):
+            await self._http.close_of(self._former.shuts_out)
 
     def _application(self) -> web.Application:
         app = web.Application(
-            middlewares=[error_middleware(self.metrics), admission_middleware(self._limits)],
+            middlewares=[
+                error_middleware(self.metrics),
+                admission_middleware(self._limits, self._former.shuts_out),
+            ],
             client_max_size=MAX_BODY,
         )
         add_routes(app.router, self._handlers)

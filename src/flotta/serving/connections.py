@@ -23,6 +23,7 @@ class Connection(Protocol):
     """What can give way."""
 
     owner: Owner
+    certificate: bytes | None  # DER, of the client
 
     def abort(self) -> None:
         """Close the connection at once, without waiting for the client."""
@@ -109,6 +110,11 @@ class Connections:
         owners = [share for key, share in self._shares.items() if key.startswith(prefix)]
         for connection in [idle for share in owners for idle in share.idle]:
             self.shed(connection)
+
+    def all(self) -> list[Connection]:
+        """Return all connections as of now."""
+        shares = self._shares.values()
+        return [connection for share in shares for connection in (*share.idle, *share.busy)]
 
     def find_dispensable(self) -> Connection | None:
         """Return the connection that gives way to a newcomer when there are too many in all."""

@@ -71,6 +71,7 @@ class HttpConnection(web.RequestHandler):
         self._content: StreamReader | None = None  # of the last request
         self._is_handling = False
         self._unwanted = 0  # bytes of a body that were received after its response
+        self.certificate: bytes | None = None  # DER
         self.owner = gate.identify(None)
 
     @property
@@ -81,7 +82,8 @@ class HttpConnection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a place among the connections of the owner."""
         tls = transport.get_extra_info("ssl_object")
-        self.owner = self._gate.identify(tls.getpeercert(True) if tls else None)
+        self.certificate = tls.getpeercert(True) if tls else None
+        self.owner = self._gate.identify(self.certificate)
         super().connection_made(transport)
         self._accepted.established(self._accepted)
         self._gate.connections.add(self)

@@ -94,6 +94,14 @@ class HttpServer:
         """Close the connections without a request of all owners whose key begins so."""
         self._connections.close_idle(prefix)
 
+    async def close_of(self, shuts_out: Callable[[bytes], bool]) -> None:
+        """Close the connections of the client certificates (DER) that a function tells, at once."""
+        for connection in self._connections.all():
+            certificate = connection.certificate
+            if certificate is not None and shuts_out(certificate):
+                self._connections.shed(connection)
+            await asyncio.sleep(0)  # there may be thousands; others are served in between
+
     async def stop_accepting(self) -> None:
         """Accept no further connection; those that are established are served."""
         await self._listener.stop_accepting()
