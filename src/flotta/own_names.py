@@ -21,6 +21,7 @@ ROLLOVER_CONFIG_MAP = "flotta-ca-rollover"  # what an administrator asks of the 
 CERTIFICATES_CONFIG_MAP = "flotta-certificates"  # those of CA and server, without keys
 DEVICE_PORT = 8043  # TCP, at which the Edge API serves devices by default
 REGISTRATION_LABEL = "reg-client-ca"  # "true" on each Secret with a registration certificate
+OWN_BATCH_PREFIX = f"{REGISTRATION_LABEL}-"  # of the names that `name_registration_secret` makes
 REGISTRATION_SELECTOR = f"{REGISTRATION_LABEL}=true"
 
 
@@ -32,4 +33,4 @@ def name_registration_secret(authority: str, namespaces: str, others: Iterable[s
     three, so that writers that start at the same time create one Secret.
     """
     seed = "\n".join([authority, namespaces, *sorted(others)])
-    return f"{REGISTRATION_LABEL}-{hashlib.sha256(seed.encode()).hexdigest()[:10]}"
+    return f"{OWN_BATCH_PREFIX}{hashlib.sha256(seed.encode()).hexdigest()[:10]}"

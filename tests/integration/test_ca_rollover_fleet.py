@@ -202,8 +202,8 @@ async def test_ten_devices_of_which_three_are_off_come_through_a_rollover_withou
         await asyncio.gather(*(renew_by_heartbeats(fleet, *pair, former) for pair in pairs))
 
         shown = await show(fleet)
-        assert "former CA" in shown
-        (named,) = [line for line in shown.splitlines() if "Of the former CA" in line]
+        assert "The CA is rolled over" in shown
+        (named,) = [line for line in shown.splitlines() if "Of another CA" in line]
         assert all(till.device.device_id in named for till in off)
 
         with pytest.raises(ValueError, match=r"^3 devices .*\[FormerCAInUse\]$") as refused:
@@ -219,7 +219,7 @@ async def test_ten_devices_of_which_three_are_off_come_through_a_rollover_withou
 
         assert "no longer" in await run_command(fleet, "finish-ca")
         await asyncio.gather(*(forget_by_heartbeats(*pair) for pair in pairs))
-    assert "former CA" not in await show(fleet)
+    assert "Of another CA" not in await show(fleet)
     assert {till.authority for till in tills}.isdisjoint({former})
     async with off[0].on() as worker:  # a new handshake, after the former CA has gone
         await beat(worker)

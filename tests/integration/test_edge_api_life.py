@@ -18,6 +18,7 @@ from flotta.fleet.former_labels import CHANGED_ANNOTATION, FORMER_ANNOTATION, SE
 from flotta.fleet.self_asserted import ASSERTED_ANNOTATION
 from flotta.resources.client import Conflict
 from flotta.resources.kinds import (
+    CONFIG_MAP,
     EDGE_DEVICE,
     EDGE_DEVICE_SET,
     EDGE_WORKLOAD,
@@ -452,6 +453,10 @@ async def test_a_deleted_device_gets_disconnect_and_its_response_is_recorded(
     assert (condition["type"], condition["status"]) == ("Disconnected", "True")
     assert condition["reason"] == "Acknowledged"
     assert condition["observedGeneration"] == known["metadata"]["generation"]
+
+    stone = f"decommissioned-{known['metadata']['uid']}"
+    noted = (await fleet.client.get(CONFIG_MAP, stone, "flotta"))["metadata"]["annotations"]
+    assert list(noted) == ["management.project-flotta.io/wipe-acknowledged"]
 
     released = {"metadata": {"finalizers": None}}
     await fleet.client.merge_patch(EDGE_DEVICE, name, "default", released)

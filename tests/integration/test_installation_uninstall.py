@@ -49,12 +49,22 @@ async def test_removal_with_data_works_without_an_operator_and_says_what_stays_b
     for name in ("flotta-certificates", "flotta-ca-rollover"):  # as an Edge API and a user write
         metadata = {"name": name, "namespace": place.namespace}
         await place.client.create(CONFIG_MAP, {"metadata": metadata})
+    await add_used_batch(place)
     outcome = await place.absent(wait_timeout=60, delete_data=True)
     assert "1 devices were not decommissioned" in outcome.warnings[0]
     assert await place.client.list(EDGE_DEVICE) == []
     assert outcome.kept == []
     assert await place.find(SECRET, "flotta-ca") is None
     assert await place.ours() == []
+
+
+async def add_used_batch(place: Place) -> None:
+    """Add a registration batch and a use of it that no garbage collector has found yet."""
+    label = "management.project-flotta.io/registration-batch"
+    head = {"name": "spring", "namespace": place.namespace, "labels": {"reg-client-ca": "true"}}
+    await place.client.create(SECRET, {"metadata": head})
+    use = {"name": "spring-1", "namespace": place.namespace, "labels": {label: "spring"}}
+    await place.client.create(CONFIG_MAP, {"metadata": use})
 
 
 async def test_the_namespace_stays_while_it_holds_what_is_not_ours(place: Place) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from flotta.cli.engine_certificates import list_engine_certificates
 from flotta.fleet.expiries import list_batches, read_devices, read_published
 from flotta.fleet.issued_batches import read_batch
 from flotta.identity.authority import Authority
-from flotta.identity.expiry import Expiry, Kind
+from flotta.identity.expiry import Expiry, Kind, leave_out_superseded
 from flotta.identity.rollover import succeed
+from flotta.own_names import OWN_BATCH_PREFIX
 from flotta.resources.objects.core import ConfigMap, Secret
 from flotta.resources.objects.devices import EdgeDevice
 from flotta.rfc3339 import format_time
@@ -75,6 +77,8 @@ def test_a_batch_that_ends_as_it_was_meant_to_is_no_alarm() -> None:
 def published(authority: Authority) -> ConfigMap:
     server = authority.issue_server(["edge.example"]).certificate
     pems = {"ca.crt": authority.certificate_pem.decode(), "server.crt": server.decode()}
+    if authority is ROLLED:
+        pems["former.crt"] = FORMER.certificate_pem.decode()
     return {"metadata": {"name": "flotta-certificates"}, "data": pems}
 
 
@@ -108,8 +112,8 @@ def test_devices_are_told_by_their_ca_and_those_that_never_joined_do_not_count()
     )
     assert describe_devices(fleet, NOW) == [
         "Devices: 3, of which 1 did not renew in time.",
-        "No certificate was seen yet of shop/till-3.",
-        "The CA is rolled over. Of the former CA: shop/till-2.",
+        "No certificate was seen yet of shop/till-3: look again after their next heartbeat",
+        "The CA is rolled over. Of another CA than the one that issues: shop/till-2.",
     ]
     data = json.loads(json.dumps(as_data(fleet, [], NOW)))
     assert data["devices"] == {"total": 3, "former_ca": ["shop/till-2"], "unknown": ["shop/till-3"]}
@@ -126,6 +130,14 @@ def test_the_end_of_a_rollover_is_proposed_when_every_device_has_renewed() -> No
     assert "flotta certificates finish-ca" in describe_devices(fleet, NOW)[-1]
     fleet = fleet_of(ROLLED.alone(), device("till-1", ROLLED.identifier))
     assert describe_devices(fleet, NOW) == ["Devices: 1, of which 0 did not renew in time."]
+
+
+def test_a_root_of_others_in_the_bundle_is_no_rollover() -> None:
+    root = Authority.create("Corp Root", "Corp")
+    both = Authority(FORMER.certificate, FORMER._key, FORMER.certificate_pem + root.certificate_pem)
+    fleet = fleet_of(both, device("till-1", FORMER.identifier))
+    assert describe_devices(fleet, NOW) == ["Devices: 1, of which 0 did not renew in time."]
+    assert [item.kind for item in fleet.own] == ["CA", "other CA", "server"]
 
 
 def test_devices_that_a_forced_end_shut_out_are_named() -> None:
@@ -156,6 +168,20 @@ def test_revoked_batches_do_not_expire() -> None:
     assert [item.name for item in list_batches(batches)] == ["spring"]
 
 
+def test_batches_that_the_edge_api_has_replaced_do_not_warn() -> None:
+    def named(name: str, left: float) -> Expiry:
+        return replace(expiry("registration", 365, left), name=name)
+
+    everywhere, shop = frozenset({"default"}), frozenset({"shop"})
+    former, present = named("reg-client-ca-1", 9), named("reg-client-ca-2", 120)
+    other, administrators = named("reg-client-ca-3", 9), named("spring", 9)
+    left = leave_out_superseded(
+        [(former, everywhere), (present, everywhere), (other, shop), (administrators, everywhere)],
+        OWN_BATCH_PREFIX,
+    )
+    assert left == [present, other, administrators]
+
+
 def test_kubeconfigs_and_files_of_the_engine_are_read_as_far_as_that_is_possible(
     tmp_path: Path,
 ) -> None:
@@ -165,7 +191,10 @@ def test_kubeconfigs_and_files_of_the_engine_are_read_as_far_as_that_is_possible
     (tmp_path / "server.crt").write_bytes(FORMER.issue_server(["x"], days=20).certificate)
     (tmp_path / "broken.crt").write_bytes(b"\0")
     (tmp_path / "token.kubeconfig").write_text("users: [{name: a, user: {token: x}}]")
-    (tmp_path / "odd.kubeconfig").write_text("users: 7")
+    for number, odd in enumerate(
+        ("users: 7", "", "[]", "users: [a]", "users: [{user: 7}]", "a: [")
+    ):
+        (tmp_path / f"odd-{number}.kubeconfig").write_text(odd)
     (tmp_path / "server.key").write_bytes(issued.key)
 
     found = list_engine_certificates(str(tmp_path / "admin.kubeconfig"), [tmp_path])

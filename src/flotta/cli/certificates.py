@@ -107,7 +107,10 @@ def describe_devices(certificates: FleetCertificates, now: datetime) -> list[str
     soon = sum(expiry.is_urgent(now) for expiry in devices.expiries)
     said = [f"Devices: {devices.total}, of which {soon} did not renew in time."]
     if devices.unknown:
-        said.append(f"No certificate was seen yet of {_name(devices.unknown)}.")
+        said.append(
+            f"No certificate was seen yet of {_name(devices.unknown)}: look again after their next "
+            "heartbeat"
+        )
     if certificates.published is None:
         return said
     if len(certificates.published.authorities) == 1:
@@ -118,8 +121,9 @@ def describe_devices(certificates: FleetCertificates, now: datetime) -> list[str
                 "the role flotta.edge.device"
             )
     elif devices.former:
-        said.append(f"The CA is rolled over. Of the former CA: {_name(devices.former)}.")
-    elif not devices.unknown:
+        rolled = "The CA is rolled over. " if certificates.published.former else ""
+        said.append(f"{rolled}Of another CA than the one that issues: {_name(devices.former)}.")
+    elif certificates.published.former and not devices.unknown:
         said.append("The CA is rolled over. To end it: flotta certificates finish-ca")
     return said
 

@@ -17,6 +17,7 @@ from flotta.yaml_loader import load_yaml
 
 # Where the role operator puts them on the control plane.
 ENGINE_FILES = (Path("/etc/flotta/pki"), Path("/etc/flotta/kubeconfig"))
+EMBEDDED = "client-certificate-data"  # in a kubeconfig; without the end, the path of a file
 MAX_SIZE = 1 << 20  # bytes of a file
 
 
@@ -42,18 +43,28 @@ def _read_file(file: Path) -> list[Expiry]:
         else:
             pems = list(_read_kubeconfig(file, content))
         return [_describe(name, pem) for name, pem in pems]
-    except (OSError, IdentityError, yaml.YAMLError, ValueError, TypeError, KeyError):
+    except (OSError, IdentityError, yaml.YAMLError, ValueError):
         return []
 
 
 def _read_kubeconfig(file: Path, content: bytes) -> Iterable[tuple[str, bytes]]:
-    for entry in load_yaml(content).get("users") or []:
-        user = entry.get("user") or {}
-        if data := user.get("client-certificate-data"):
-            yield f"{file} ({entry['name']})", base64.b64decode(data)
-        elif path := user.get("client-certificate"):
+    for entry in _list(_read(load_yaml(content), "users")):
+        user = _read(entry, "user")
+        data, path = (_read(user, key) for key in (EMBEDDED, EMBEDDED.removesuffix("-data")))
+        if isinstance(data, str):
+            yield f"{file} ({_read(entry, 'name')})", base64.b64decode(data)
+        elif isinstance(path, str):
             named = file.parent / path
             yield str(named), read_bounded(named, MAX_SIZE)
+
+
+def _read(value: object, key: str) -> object:
+    """Return a value of a mapping; anything else has none."""
+    return value.get(key) if isinstance(value, dict) else None
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _describe(name: str, pem: bytes) -> Expiry:

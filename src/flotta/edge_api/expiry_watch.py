@@ -13,10 +13,11 @@ from flotta.edge_api.backends.authority_store import AuthorityStore
 from flotta.edge_api.backends.backend import BackendError, SecretStore, StoredSecret
 from flotta.edge_api.certificates import Material
 from flotta.edge_api.metrics import EdgeApiMetrics
-from flotta.identity.expiry import NO_WARNING, Expiry, advise
+from flotta.identity.expiry import NO_WARNING, Expiry, advise, leave_out_superseded
 from flotta.identity.issuers import load_bundle
 from flotta.identity.lifetime import load_certificate
-from flotta.own_names import CA_SECRET, HOST_SECRET
+from flotta.identity.peers import certificate_namespaces
+from flotta.own_names import CA_SECRET, HOST_SECRET, OWN_BATCH_PREFIX
 from flotta.protocol.reasons.authority import CERTIFICATE_EXPIRES
 from flotta.rfc3339 import format_time
 
@@ -47,7 +48,9 @@ class ExpiryWatch:
         """
         expiries: list[Expiry] = []
         try:
-            batches = list_batches(await self._secrets.list_registration_secrets())
+            secrets = await self._secrets.list_registration_secrets()
+            # What has expired has done what it was meant to, and stays for a while.
+            batches = [item for item in list_batches(secrets) if self._now() <= item.not_after]
             expiries = [*list_own(material), *batches]
             self._metrics.set_expiries(expiries)
             for expiry in expiries:
@@ -80,19 +83,20 @@ def list_own(material: Material) -> list[Expiry]:
 
 
 def list_batches(secrets: Iterable[StoredSecret]) -> list[Expiry]:
-    """Return the expiries of registration batches that are meant to last, and not revoked.
+    """Return the expiries of batches that are meant to last, not revoked and not superseded.
 
     A fleet may have one short batch for each device: those are no series of a metric.
     """
-    found: list[Expiry] = []
+    found: list[tuple[Expiry, frozenset[str]]] = []
     for secret in secrets:
         if not secret.data.get("client.key"):
             continue
         try:
             certificate = load_bundle(secret.data.get("client.crt", b""))[0]
+            namespaces = frozenset(certificate_namespaces(certificate))
         except ValueError:
             continue
         expiry = Expiry.of("registration", secret.name, certificate)
         if expiry.warning_time > NO_WARNING:
-            found.append(expiry)
-    return found
+            found.append((expiry, namespaces))
+    return leave_out_superseded(found, OWN_BATCH_PREFIX)

@@ -18,6 +18,7 @@ from flotta.serving.limits import CAPS, Cap
 
 CAPPED = "flotta_api_connections_capped_total"
 EXPIRY = "flotta_api_certificate_expiry_timestamp_seconds"
+WARNING = "flotta_api_certificate_warning_timestamp_seconds"
 PREFIX = "flotta_api_edge_devices_"
 PLAIN = {
     "successful_registration": "Registrations that gave a device its certificate.",
@@ -106,6 +107,11 @@ class EdgeApiMetrics(Collector):
             labels = {"kind": item.kind, "name": item.name}
             expiry.add_sample(EXPIRY, labels, item.not_after.timestamp())
         yield expiry
+        warning = Metric(WARNING, "When somebody should see to a certificate.", "gauge")
+        for item in self._expiries:
+            labels = {"kind": item.kind, "name": item.name}
+            warning.add_sample(WARNING, labels, item.warning.timestamp())
+        yield warning
 
 
 def _labelled(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:

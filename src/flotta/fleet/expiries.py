@@ -12,10 +12,10 @@ from flotta.fleet.issued_batches import IssuedBatch
 from flotta.fleet.joining import was_heard
 from flotta.identity.authority import key_identifier
 from flotta.identity.errors import IdentityError
-from flotta.identity.expiry import Expiry
+from flotta.identity.expiry import Expiry, leave_out_superseded
 from flotta.identity.issuers import load_bundle
 from flotta.identity.lifetime import load_certificate
-from flotta.own_names import HOST_SECRET
+from flotta.own_names import HOST_SECRET, OWN_BATCH_PREFIX
 from flotta.printable_text import printable
 from flotta.resources.objects.core import ConfigMap
 from flotta.resources.objects.devices import EdgeDevice
@@ -31,6 +31,7 @@ class PublishedCertificates:
 
     authorities: tuple[x509.Certificate, ...]
     server: x509.Certificate
+    former: tuple[x509.Certificate, ...] = ()  # those that a rollover is to take out
 
     @property
     def issuing(self) -> str:
@@ -53,28 +54,41 @@ def read_published(config_map: ConfigMap | None) -> PublishedCertificates | None
     data = (config_map.get("data") if config_map else None) or {}
     try:
         authorities = tuple(load_bundle(data.get("ca.crt", "")))
-        return PublishedCertificates(authorities, load_certificate(data.get("server.crt", "")))
+        server = load_certificate(data.get("server.crt", ""))
+        former = load_bundle(data["former.crt"]) if "former.crt" in data else ()
+        return PublishedCertificates(authorities, server, tuple(former))
     except IdentityError:
         return None
 
 
 def list_published(published: PublishedCertificates) -> list[Expiry]:
     """Return the expiries of CAs and server."""
-    first, *former = published.authorities
+    first, *others = published.authorities
     return [
         Expiry.of("CA", key_identifier(first)[:NAME_LENGTH], first),
-        *(Expiry.of("former CA", key_identifier(ca)[:NAME_LENGTH], ca) for ca in former),
+        *(
+            Expiry.of(
+                "former CA" if other in published.former else "other CA",
+                key_identifier(other)[:NAME_LENGTH],
+                other,
+            )
+            for other in others
+        ),
         Expiry.of("server", HOST_SECRET, published.server),
     ]
 
 
 def list_batches(batches: Iterable[IssuedBatch]) -> list[Expiry]:
-    """Return the expiries of registration batches that have a certificate and are not revoked."""
-    return [
-        Expiry("registration", batch.name, batch.peer.not_before, batch.expires)
+    """Return the expiries of batches that have a certificate, not revoked and not superseded."""
+    found = [
+        (
+            Expiry("registration", batch.name, batch.peer.not_before, batch.expires),
+            frozenset(batch.peer.namespaces),
+        )
         for batch in batches
         if batch.peer is not None and batch.expires is not None and batch.key
     ]
+    return leave_out_superseded(found, OWN_BATCH_PREFIX)
 
 
 def read_devices(devices: Iterable[EdgeDevice], issuing: str) -> DeviceCertificates:

@@ -73,9 +73,7 @@ class EdgeApiClient:
         """POST one message with a given identity over a connection of its own."""
 
         async def open_connection() -> TlsConnection:
-            return await connect(
-                self._settings, self._make_context(identity), self._clock, identity
-            )
+            return await self._connect_as(identity)
 
         connection = HttpConnection(self._settings, open_connection)
         try:
@@ -107,12 +105,14 @@ class EdgeApiClient:
         """Return a connection with the present identity, even if that changed meanwhile."""
         while True:
             epoch, identity = self._epoch, self._store.load_current()
-            connection = await connect(
-                self._settings, self._make_context(identity), self._clock, identity
-            )
+            connection = await self._connect_as(identity)
             if epoch == self._epoch:
                 return connection
             connection.abort()
+
+    async def _connect_as(self, identity: Identity) -> TlsConnection:
+        context, trusted = self._make_context(identity), self._store.trusted_files
+        return await connect(self._settings, context, self._clock, identity, trusted)
 
     def _make_context(self, identity: Identity) -> ssl.SSLContext:
         self._clock.raise_floor(identity.peer.not_before)
@@ -121,7 +121,7 @@ class EdgeApiClient:
             identity.key.present(context, identity.cert_path)
             return context
         except OSError as error:  # ssl.SSLError is an OSError
-            files = ", ".join(map(str, (*self._settings.ca_root, identity.cert_path)))
+            files = f"{self._store.trusted_files}, {identity.cert_path}"
             raise IdentityUnusable(f"one of {files} cannot be used: {error}") from error
 
     def _learn_time(self, response: HttpResponse) -> HttpResponse:

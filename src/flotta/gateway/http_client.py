@@ -190,7 +190,7 @@ class HttpConnection:
         if not data and self._connection is not connection:
             raise _Dropped("the connection was dropped on this side")
         if not data and silent:
-            raise ProbablyRefused(REFUSED.format(cert=self._settings.cert_file) + reason)
+            raise ProbablyRefused(REFUSED.format(cert=connection.identity.cert_path) + reason)
         return data
 
 

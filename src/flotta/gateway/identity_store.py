@@ -84,6 +84,11 @@ class IdentityStore:
         """The CAs of the server: those that came with the current identity, or `ca-root`."""
         return self._trust.choose(self._current_folder)
 
+    @property
+    def trusted_files(self) -> str:
+        """Where `trusted` comes from, for people."""
+        return ", ".join(map(str, self._trust.list_files(self._current_folder)))
+
     def rewrite_keys(self) -> None:
         """Rewrite the device's keys in the form that v0.2 reads too; they stay the same keys."""
         self._keys.modernise(self._folder / name for name in self._list_generation_numbers())

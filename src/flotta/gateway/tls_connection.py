@@ -33,8 +33,9 @@ REFUSED = (
 )
 UNTRUSTED = (
     "server certificate is not from this device's CA or not for the name in config.toml "
-    "({reason}). Compare ca-root and server in config.toml with the Edge API's certificate; "
-    "nothing was sent."
+    "({reason}); nothing was sent. Compare server in config.toml and the CAs in {trusted} with the "
+    "Edge API's certificate. If the CA of the fleet was replaced, run the role flotta.edge.device "
+    "again."
 )
 
 
@@ -59,16 +60,18 @@ class TlsConnection:
 
 
 async def connect(
-    settings: Settings, context: ssl.SSLContext, clock: Clock, identity: Identity
+    settings: Settings, context: ssl.SSLContext, clock: Clock, identity: Identity, trusted: str
 ) -> TlsConnection:
     """Return a new connection, or raise Unreachable, UntrustedServer or ProbablyRefused.
 
-    `context` shows the certificate of `identity`.
+    `context` shows the certificate of `identity`; `trusted` names the files with its CAs.
     """
     try:
         reader, writer = await _open_with_retries(settings, context)
     except ssl.SSLCertVerificationError as error:
-        raise UntrustedServer(UNTRUSTED.format(reason=error.verify_message)) from error
+        raise UntrustedServer(
+            UNTRUSTED.format(reason=error.verify_message, trusted=trusted)
+        ) from error
     except ssl.SSLError as error:
         raise ProbablyRefused(
             f"the server refused the TLS handshake ({error.reason or error})"

@@ -46,6 +46,12 @@ class Trust:
         """Return the PEM of the CAs that came with a generation, or the files in `ca-root`."""
         return self.read_bundle(generation) or self._ca_root
 
+    def list_files(self, generation: Path | None) -> tuple[Path, ...]:
+        """Return the files that `choose` goes by."""
+        if generation is not None and self.read_bundle(generation):
+            return (generation / BUNDLE,)
+        return self._ca_root
+
     def load(self, generation: Path | None) -> list[x509.Certificate]:
         """Return the CAs that count, as far as they can be read."""
         bundle = self.read_bundle(generation)

@@ -6,13 +6,14 @@ everything but CAs is renewed when a third of its validity is left.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from cryptography import x509
 
-Kind = Literal["CA", "former CA", "server", "registration", "device", "engine"]
+Kind = Literal["CA", "former CA", "other CA", "server", "registration", "device", "engine"]
 State = Literal["valid", "expires soon", "expired"]
 
 LEAF_PART = 6  # a sixth of its validity is left, twice as late as it should have been renewed
@@ -44,17 +45,22 @@ class Expiry:
         match self.kind:
             case "CA":
                 return min(AUTHORITY_WARNING, validity / AUTHORITY_PART)
-            case "former CA":
+            case "former CA" | "other CA":
                 return NO_WARNING
             case "registration":
                 return BATCH_WARNING if validity >= LASTING_BATCH else NO_WARNING
         return min(LONGEST_WARNING, validity / LEAF_PART)
 
+    @property
+    def warning(self) -> datetime:
+        """From when on somebody should know."""
+        return self.not_after - self.warning_time
+
     def state_at(self, now: datetime) -> State:
         """Return its state at a time with zone."""
         if now > self.not_after:
             return "expired"
-        return "expires soon" if now > self.not_after - self.warning_time else "valid"
+        return "expires soon" if now > self.warning else "valid"
 
     def is_urgent(self, now: datetime) -> bool:
         """Tell whether somebody has to do something.
@@ -63,8 +69,25 @@ class Expiry:
         is its devices, which are told one by one.
         """
         state = self.state_at(now)
-        ends_by_itself = self.kind in ("registration", "former CA")
+        ends_by_itself = self.kind in ("registration", "former CA", "other CA")
         return state == "expires soon" or (state == "expired" and not ends_by_itself)
+
+
+def leave_out_superseded(
+    batches: Iterable[tuple[Expiry, frozenset[str]]], prefix: str
+) -> list[Expiry]:
+    """Return registration batches without those that the Edge API has replaced by later ones.
+
+    Each comes with its namespaces; the Edge API's own have names that begin with `prefix`.
+    """
+    found = list(batches)
+    own = [(expiry, spaces) for expiry, spaces in found if expiry.name.startswith(prefix)]
+    return [
+        expiry
+        for expiry, spaces in found
+        if (expiry, spaces) not in own
+        or not any(other[1] == spaces and other[0].not_after > expiry.not_after for other in own)
+    ]
 
 
 def advise(kind: Kind) -> str:
@@ -74,6 +97,8 @@ def advise(kind: Kind) -> str:
             return "Roll the CA over: flotta certificates roll-ca"
         case "former CA":
             return "End the rollover: flotta certificates finish-ca"
+        case "other CA":
+            return "Replace it in ca.crt of Secret flotta-ca, where you added it"
         case "server":
             return (
                 "Start an Edge API, which renews it, or replace it in Secret "
@@ -84,4 +109,7 @@ def advise(kind: Kind) -> str:
         case "device":
             return "Bring the device online, or read there: journalctl -u flotta-gateway"
         case "engine":
-            return "Run the role flotta.edge.operator, which renews it"
+            return (
+                "Run the role flotta.edge.operator, which renews it; a kubeconfig of another "
+                "cluster comes from there"
+            )

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from flotta.fleet.registration_batches import BATCH_LABEL
 from flotta.fleet.tombstones import CONFIRMED_ANNOTATION, RECORD_LABEL, make_confirmation
 from flotta.installation import kinds, names
 from flotta.installation.apply import Applier, is_ours
@@ -209,6 +210,9 @@ class Uninstaller:
         """
         for record in await self._applier.list_objects(CONFIG_MAP, self._namespace, RECORD_LABEL):
             await self._applier.remove(record, CONFIG_MAP)
+        # Before the Secrets that own them: a garbage collector takes its time.
+        for use in await self._applier.list_objects(CONFIG_MAP, self._namespace, BATCH_LABEL):
+            await self._applier.remove(use, CONFIG_MAP)
         found = await self._applier.list_objects(SECRET, self._namespace, REGISTRATION_SELECTOR)
         for name in (CA_SECRET, HOST_SECRET):
             secret = await self._applier.get_or_none(SECRET, name, self._namespace)

@@ -26,7 +26,8 @@ from flotta.identity.rollover import FINISH, ROLL
 from flotta.protocol.reasons.reason import with_code
 
 NOTHING_PUBLISHED = (
-    "When CA and server certificate expire is not known: no Edge API of this release has run yet."
+    "When CA and server certificate expire is not known: no Edge API of this release has run "
+    "yet. Start one, and look again."
 )
 
 

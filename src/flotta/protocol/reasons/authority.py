@@ -11,15 +11,16 @@ REPORTED = Rows()
 CA_ROLLOVER_REFUSED = LOGGED.add(
     "CARolloverRefused",
     EDGE_API,
-    "The CA was not rolled over: a rollover is in progress, the CA is of your own PKI, or its "
-    "Secret cannot be used. Nothing was changed.",
-    "The line says which. `flotta certificates` shows the CAs that are trusted.",
+    "The CA was not rolled over: it is of your own PKI, or a Secret is missing or cannot be used. "
+    "Nothing was changed.",
+    "The line says which, and what to do. `flotta certificates` shows the CAs that are trusted.",
 )
 FORMER_CA_IN_USE = LOGGED.add(
     "FormerCAInUse",
     EDGE_API,
-    "The former CA stays trusted: devices were not heard from with a certificate of the new one.",
-    "Wait until the devices that are named are online, or [give them up]"
+    "The former CA stays trusted: devices may need it, because they have not renewed, cannot "
+    "renew, or are still to be wiped.",
+    "Do what the line says about the devices that it names, or [give them up]"
     "(../how-to/roll-the-ca.md#take-the-former-ca-out).",
 )
 

@@ -22,8 +22,9 @@ SERVER_NOT_TRUSTED = CONNECTION.add(
     GATEWAY,
     "The server's certificate was not issued by the device's CA, or not for its name. The gateway "
     "sends nothing.",
-    "Compare `ca-root` and `server` in `/etc/yggdrasil/config.toml` with the certificate of the "
-    "Edge API.",
+    "Compare `server` in `/etc/yggdrasil/config.toml`, and the CAs in the file that the line names "
+    "([Trusted CAs](device.md#trusted-cas)), with the certificate of the Edge API. If the CA of "
+    "the fleet was replaced, run the role `flotta.edge.device` again.",
 )
 CERTIFICATE_REFUSED = CONNECTION.add(
     "CertificateRefused",
@@ -76,9 +77,13 @@ IDENTITY_UNUSABLE = IDENTITY.add(
 CA_BUNDLE_REFUSED = IDENTITY.add(
     "CABundleRefused",
     GATEWAY,
-    "The CAs that the Edge API sent with a certificate are not usable. The device uses the "
-    "certificate, and trusts the CAs that it trusted before.",
-    "Check `ca.crt` in Secret `flotta-ca`: it must contain CA certificates only, at most 16.",
+    "The CAs that the Edge API sent with a certificate are not usable, or no CA that the device "
+    "trusts vouches for one of them. The device uses the certificate, and trusts the CAs that it "
+    "trusted before.",
+    "Check `ca.crt` in Secret `flotta-ca`: it must contain CA certificates only, at most 16. A new "
+    "CA of your own PKI needs a certificate of the one before in `cross.crt`, or the role "
+    "`flotta.edge.device` on the devices. If you changed nothing, somebody else may have the key "
+    "of the Edge API.",
 )
 KEY_DAMAGED = IDENTITY.add(
     "KeyDamaged",
