@@ -42,7 +42,8 @@ INVALID_CERTIFICATE_REQUEST = REFUSALS.add(
 CERTIFICATE_NOT_ACCEPTED = REFUSALS.add(
     "CertificateNotAccepted",
     Refusal("401"),
-    "The client certificate does not belong to any [class](wire-protocol.md#certificate-classes).",
+    "The client certificate does not belong to any [class](wire-protocol.md#certificate-classes), "
+    "or its CA was taken out since the connection was made.",
     "Run the role `flotta.edge.device` again: it installs the registration "
     "certificate of this fleet.",
 )
