@@ -12,6 +12,8 @@ cd "$(dirname "$0")/.." || exit 1
 groups=" ${*:-check collection integration pods site kubernetes} "
 . scripts/lanes.sh
 
+roles=(tests/integration/test_{safe_roles,role_inputs,role_places}.py)  # in the shorter of two lanes
+
 checks() {
   give_way
   has_run "environment"
@@ -29,6 +31,7 @@ contract() {
   give_way
   has_run "environment" "API server"
   tests "contract tests" tests/contract
+  tests "tests of roles" "${roles[@]}"
   wanted site || return
   has_run "site"  # which builds the image of hosts and the environment
   tests "tests of programs and hosts" tests/collection/test_{programs,local_hosts}.py --timeout=1800
@@ -38,7 +41,7 @@ integration() {
   give_way
   has_run "environment" "API server"
   # They wait more than they compute; the tests of a file share servers.
-  tests "integration tests" tests/integration --numprocesses=2 --dist=loadfile
+  tests "integration tests" tests/integration --numprocesses=2 --dist=loadfile "${roles[@]/#/--ignore=}"
 }
 
 site() {
