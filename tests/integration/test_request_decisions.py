@@ -32,6 +32,7 @@ from waiting import eventually
 PREFIX = "management.project-flotta.io"
 APPROVAL = {
     "batch": "shops",
+    "uid": "u-2",
     "rule": "Registration batch shops approves the devices that it lists",
     "evidence": ["The id is listed"],
     "at": "2026-05-01T11:59:00Z",

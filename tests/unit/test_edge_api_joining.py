@@ -228,7 +228,7 @@ async def test_a_rule_that_names_no_id_gives_none_that_another_batch_lists(
             assert json.loads(noted(store)["approval"])["batch"] == "tills"
 
 
-@pytest.mark.parametrize("end", ["revoked", "deleted", "expired"])
+@pytest.mark.parametrize("end", ["revoked", "deleted", "replaced", "expired"])
 @pytest.mark.parametrize("person", [False, True])
 async def test_an_approval_by_a_rule_ends_with_its_batch(
     store: Store, end: str, person: bool
@@ -240,6 +240,10 @@ async def test_an_approval_by_a_rule_ends_with_its_batch(
         at = "2026-01-01T00:00:00Z"
         if end == "deleted":
             store.remove(SECRET, "shops")
+        elif end == "replaced":
+            another = batch("shops", "00" * 32)
+            another["metadata"]["uid"] = "uid-of-another"
+            store.put(SECRET, another)
         else:
             fields = {"expires": at} if end == "expired" else {"revoked": {"at": at}}
             store.put(SECRET, batch("shops", OWN, uses=5, approval=AUTOMATIC, **fields))

@@ -349,7 +349,7 @@ def test_an_approval_on_all_the_evidence_that_there_can_be_is_read_back(value: s
     found = decide("shops", specification, Applicant("till-1", "ab" * 32, reported, "192.0.2.7"))
     assert found.approves
 
-    approval = read_approval(write_approval("shops", found, NOW))
+    approval = read_approval(write_approval("shops", "u-2", found, NOW))
 
     assert approval is not None
     assert approval["evidence"] == list(found.evidence)
@@ -357,7 +357,7 @@ def test_an_approval_on_all_the_evidence_that_there_can_be_is_read_back(value: s
 
 def test_an_approval_is_read_back_and_nothing_else_is() -> None:
     found = decision(Applicant("till-1", "", HARDWARE, "192.0.2.7"))
-    text = write_approval("shops", found, NOW)
+    text = write_approval("shops", "u-2", found, NOW)
 
     approval = read_approval(text)
 

@@ -15,6 +15,7 @@ from flotta.operator.runtime.steps import Create, Patch, Plan, RecordEvent
 PREFIX = "management.project-flotta.io"
 APPROVAL = {
     "batch": "shops",
+    "uid": "u-2",
     "rule": "Registration batch shops approves the devices that it lists",
     "evidence": ["The id till-1 is listed"],
     "at": "2026-05-01T11:59:00Z",

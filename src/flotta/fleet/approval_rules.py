@@ -28,6 +28,7 @@ class Approval(TypedDict):
     """The annotation of a request that a rule approved."""
 
     batch: str
+    uid: str  # of the batch: another one may get its name
     rule: str  # a sentence
     evidence: list[str]  # sentences
     at: str  # RFC 3339
@@ -81,10 +82,11 @@ def withhold(decision: Decision, batch: str, cause: str) -> Decision:
     return replace(decision, evidence=(), withheld=withheld)
 
 
-def write_approval(batch: str, decision: Decision, now: datetime) -> str:
+def write_approval(batch: str, uid: str, decision: Decision, now: datetime) -> str:
     """Return the annotation for a decision that approves."""
     approval: Approval = {
         "batch": batch,
+        "uid": uid,
         "rule": decision.rule,
         "evidence": list(decision.evidence),
         "at": format_time(now),

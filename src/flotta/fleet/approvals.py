@@ -19,10 +19,13 @@ def rule_author(batch: str) -> str:
     return f"{PREFIX}{batch}"
 
 
-def approving_batch(request: SignedRequest) -> str:
-    """Return the batch whose rule approved a request, "" if a person or a setting did."""
-    by = (status_of(request).get("decision") or {}).get("by", "")
-    if by:
-        return by.removeprefix(PREFIX) if by.startswith(PREFIX) else ""
+def approving_batch(request: SignedRequest) -> tuple[str, str] | None:
+    """Return name and UID of the batch whose rule approved a request.
+
+    None if a person or a setting did; a UID that nobody wrote down is "".
+    """
     approval = read_approval(annotations_of(request).get(APPROVAL_ANNOTATION))
-    return approval["batch"] if approval else ""
+    by = (status_of(request).get("decision") or {}).get("by", "")
+    if approval and by in ("", rule_author(approval["batch"])):
+        return approval["batch"], approval["uid"]
+    return (by.removeprefix(PREFIX), "") if by.startswith(PREFIX) else None

@@ -81,9 +81,14 @@ class Batches:
         require_active(batch, peer, datetime.now(UTC))
         return batch
 
-    async def require_unrevoked(self, name: str) -> None:
-        """Refuse an approval of a batch that was revoked or deleted; raises Refusal 403."""
+    async def require_unrevoked(self, name: str, uid: str) -> None:
+        """Refuse an approval of a batch that was revoked or deleted; raises Refusal 403.
+
+        Without a UID, any batch of the name is it.
+        """
         secret = await self._client.get_or_none(SECRET, name, self._namespace)
+        if secret is not None and uid not in ("", uid_of(secret)):
+            secret = None
         require_unrevoked(name, stored_secret(secret) if secret else None)
 
     def _names_of(self, peer: Peer) -> list[str]:

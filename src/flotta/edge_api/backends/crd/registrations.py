@@ -101,8 +101,8 @@ class Registrations:
     async def _count(self, batch: Batch, request: SignedRequest, key_fingerprint: str) -> None:
         """Require that the approval counts, and give the device a use of its batch."""
         approving = approving_batch(request)
-        if approving not in ("", batch.name):
-            await self._batches.require_unrevoked(approving)
+        if approving not in (None, (batch.name, batch.uid)):
+            await self._batches.require_unrevoked(*approving)
         fields: UseFields = {
             "namespace": request_namespace(request),
             "keyFingerprint": key_fingerprint,

@@ -81,7 +81,9 @@ def new_request(enrolment: Enrolment, decision: Decision, now: datetime) -> Sign
         BATCH_ANNOTATION: batch.name,
         KEY_ANNOTATION: applicant.key_fingerprint,
         SOURCE_ADDRESS_ANNOTATION: applicant.source_address,
-        APPROVAL_ANNOTATION: write_approval(batch.name, decision, now) if decision.approves else "",
+        APPROVAL_ANNOTATION: (
+            write_approval(batch.name, batch.uid, decision, now) if decision.approves else ""
+        ),
         APPROVAL_WITHHELD_ANNOTATION: decision.withheld,
     }
     spec: SignedRequestSpec = {"targetNamespace": enrolment.namespace, "approved": False}
