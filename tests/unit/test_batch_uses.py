@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flotta.edge_api.backends.crd.slots import Slots, Use
+from flotta.edge_api.backends.crd.slots import TRIED, Slots, Use
 from flotta.edge_api.backends.crd.uses import Uses
 from flotta.edge_api.batches import Batch
 from flotta.edge_api.refusals import Refusal
@@ -90,6 +90,22 @@ async def test_who_finds_only_slots_of_others_tries_again_later(api: Api) -> Non
 
     assert await api.reason("late", 1000) == "TooManyEnrolments"
     assert api.calls < 40
+
+
+@pytest.mark.parametrize("uses", [5, 40, 200])
+def test_a_device_tries_the_same_slots_until_the_watch_tells_of_more(uses: int) -> None:
+    """So it meets its own use, which another replica took for it a moment ago."""
+    ours, theirs = Slots(), Slots()
+    for slot in range(1, uses):
+        for slots in (ours, theirs):
+            if slot % 7:
+                slots.put(Use(use_name("shops", slot), f"d-{slot}", ""))
+    theirs.discard(use_name("shops", 1))
+    theirs.put(Use(use_name("shops", 1), "d-1", ""))
+    for number in range(50):
+        tried = list(ours.candidates(f"late-{number}", uses))
+        assert tried == list(theirs.candidates(f"late-{number}", uses))
+        assert len(tried) == len(set(tried)) >= min(TRIED, uses - len(ours))
 
 
 def test_the_last_slot_of_a_large_batch_is_found_at_once() -> None:

@@ -24,6 +24,7 @@ from flotta.edge_api.batches import (
 )
 from flotta.fleet.registration_batches import SPECIFICATION_KEY
 from flotta.identity.peers import Peer
+from flotta.limited_log import LimitedLog
 from flotta.own_names import REGISTRATION_SELECTOR
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client
@@ -37,6 +38,7 @@ LIST_RATE = 1.0
 LIST_BURST = 5.0
 REMEMBERED = 10_000  # certificates that no list had; the one that came longest ago is forgotten
 STRIDE = 100  # batches of a list that are read at once; devices are served in between
+WARNING_INTERVAL = 60.0  # seconds between two warnings of copies
 log = logging.getLogger(__name__)
 
 
@@ -51,6 +53,7 @@ class Batches:
         # Fingerprints that no list had, until the watch tells of them.
         self._unknown: OrderedDict[str, None] = OrderedDict()
         self._lists = TokenBucket(LIST_RATE, LIST_BURST)
+        self._warnings = LimitedLog(log, 1, WARNING_INTERVAL)
         self._read: dict[str, tuple[str, Batch]] = {}  # by name, with the version that was parsed
         secrets.subscribe(self._secret_changed)
 
@@ -103,7 +106,11 @@ class Batches:
                 found.append(secret)
         if len(found) > 1:
             names = ", ".join(map(name_of, found))
-            log.warning("Several Secrets hold one registration certificate: %s; keep one", names)
+            self._warnings.log(
+                logging.WARNING,
+                "Several Secrets hold one registration certificate: %s; keep one",
+                names,
+            )
         return found or await self._find_untold(peer)
 
     async def _find_untold(self, peer: Peer) -> list[Secret]:

@@ -5,8 +5,8 @@ With a hundred thousand slots of which few are free, neither takes the time to l
 
 from __future__ import annotations
 
+import bisect
 import itertools
-import random
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from flotta.fleet.registration_batches import probe_slots
 
 NEAR = 32  # slots to look at one by one, from that with which the device begins
-TRIED = 8  # of them at most, and as many of all others: each costs two requests if it is taken
+TRIED = 8  # of them at most, and as many further ones: each costs two requests if it is taken
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Slots:
         self._uses: dict[str, Use] = {}  # by name
         self._names: defaultdict[str, set[str]] = defaultdict(set)  # of the uses, by device id
         self._taken: set[int] = set()
-        # Of the slots up to `_last`; None until the near ones of some device were taken, so that
-        # it is small.
-        self._free: set[int] | None = None
+        # Of the slots up to `_last`, sorted; None until the near ones of some device were taken, so
+        # that it is short.
+        self._free: list[int] | None = None
         self._last = 0
 
     def __len__(self) -> int:
@@ -57,8 +57,7 @@ class Slots:
         self._uses[use.name] = use
         self._names[use.device_id].add(use.name)
         self._taken.add(_number(use.name))
-        if self._free is not None:
-            self._free.discard(_number(use.name))
+        self._mark(_number(use.name), free=False)
 
     def discard(self, name: str) -> None:
         """Note that there is no use of this name."""
@@ -69,22 +68,39 @@ class Slots:
         if not self._names[use.device_id]:
             del self._names[use.device_id]
         self._taken.discard(_number(name))
-        if self._free is not None and 0 < _number(name) <= self._last:
-            self._free.add(_number(name))
+        self._mark(_number(name), free=True)
 
     def candidates(self, device_id: str, uses: int) -> Iterator[int]:
-        """Yield a few slots that are not known to be taken: those near its own first, then any."""
-        begin = itertools.islice(probe_slots(device_id, uses), NEAR)
+        """Yield a few slots that are not known to be taken, upwards from that of the device.
+
+        The same ones for each try: what the watch has not told of yet may be its own.
+        """
+        begin = list(itertools.islice(probe_slots(device_id, uses), NEAR))
         near = [slot for slot in begin if slot not in self._taken][:TRIED]
         yield from near
-        others = list(self._free_of(uses).difference(near))
-        yield from random.sample(others, min(TRIED, len(others)))  # devices spread out
+        free = self._free_of(uses)
+        after = bisect.bisect(free, near[-1] if near else begin[0])
+        for step in range(min(TRIED, len(free))):
+            slot = free[(after + step) % len(free)]
+            if slot not in near:
+                yield slot
 
-    def _free_of(self, uses: int) -> set[int]:
+    def _free_of(self, uses: int) -> list[int]:
+        """Return a copy of what is free: it changes while a device tries."""
         if self._free is None or self._last != uses:
             self._last = uses
-            self._free = set(range(1, uses + 1)) - self._taken
-        return self._free
+            self._free = sorted(set(range(1, uses + 1)) - self._taken)
+        return list(self._free)
+
+    def _mark(self, slot: int, *, free: bool) -> None:
+        if self._free is None or not 0 < slot <= self._last:
+            return
+        index = bisect.bisect_left(self._free, slot)
+        present = self._free[index : index + 1] == [slot]
+        if free and not present:
+            self._free.insert(index, slot)
+        elif present and not free:
+            del self._free[index]
 
 
 def _number(name: str) -> int:
