@@ -11,6 +11,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.serialization import Encoding
 from memory_site import MemorySite, memory_site
 
+from authorities import alone
 from flotta.edge_api.former_authorities import FormerAuthorities
 from flotta.identity.authority import Authority
 from flotta.identity.lifetime import load_certificate
@@ -99,7 +100,7 @@ def test_who_issued_a_certificate_is_told_by_the_signature() -> None:
     assert not watched.follow(former.certificate_pem)
     assert not watched.follow(rolled.certificate_pem)
     assert not watched.shuts_out(of_former)
-    assert watched.follow(rolled.alone().certificate_pem)
+    assert watched.follow(alone(rolled).certificate_pem)
     assert watched.shuts_out(of_former)
     assert watched.shuts_out(forged)
     assert not watched.shuts_out(of_new)

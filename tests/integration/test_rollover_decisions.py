@@ -192,5 +192,9 @@ async def test_who_would_be_shut_out_is_named_by_what_to_do_about_it(site: Site)
     ):
         assert words in answer.message
     assert (await site.ensure()).stored.former
-    assert not (await site.ask(FINISH, forced=True)).is_refusal
+    forced = await site.ask(FINISH, forced=True)
+    assert not forced.is_refusal
+    assert forced.message.endswith(
+        "Given up: shop/till-1, shop/till-2, shop/till-3, shop/till-4, shop/till-5, shop/till-6."
+    )
     assert not (await site.ensure()).stored.former

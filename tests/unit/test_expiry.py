@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from authorities import alone
 from flotta.apiserver.pki import render_kubeconfig
 from flotta.cli.certificates import (
     FleetCertificates,
@@ -128,7 +129,7 @@ def test_devices_are_told_by_their_ca_and_those_that_never_joined_do_not_count()
 def test_the_end_of_a_rollover_is_proposed_when_every_device_has_renewed() -> None:
     fleet = fleet_of(ROLLED, device("till-1", ROLLED.identifier))
     assert "flotta certificates finish-ca" in describe_devices(fleet, NOW)[-1]
-    fleet = fleet_of(ROLLED.alone(), device("till-1", ROLLED.identifier))
+    fleet = fleet_of(alone(ROLLED), device("till-1", ROLLED.identifier))
     assert describe_devices(fleet, NOW) == ["Devices: 1, of which 0 did not renew in time."]
 
 
@@ -141,7 +142,7 @@ def test_a_root_of_others_in_the_bundle_is_no_rollover() -> None:
 
 
 def test_devices_that_a_forced_end_shut_out_are_named() -> None:
-    fleet = fleet_of(ROLLED.alone(), device("till-1", FORMER.identifier))
+    fleet = fleet_of(alone(ROLLED), device("till-1", FORMER.identifier))
     assert "trusted no longer: shop/till-1. " in describe_devices(fleet, NOW)[-1]
 
 

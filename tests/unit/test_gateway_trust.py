@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from authorities import alone
 from flotta.gateway.identity import Identity
 from flotta.gateway.identity_store import IdentityStore
 from flotta.identity.authority import Authority
@@ -91,7 +92,7 @@ def test_another_content_of_ca_root_counts_again(
     (pki / "ca.pem").write_bytes(content)
     assert open_store(pki).trusted == rolled.certificate_pem
 
-    (pki / "ca.pem").write_bytes(rolled.alone().certificate_pem)
+    (pki / "ca.pem").write_bytes(alone(rolled).certificate_pem)
     assert open_store(pki).trusted == (pki / "ca.pem",)
     assert open_store(pki).load_current().is_device
 
@@ -164,12 +165,12 @@ def test_a_new_ca_that_none_of_the_known_ones_vouches_for_is_not_taken_over(
 def test_a_device_that_missed_rollovers_follows_the_chain_of_cross_certificates(
     pki: Path, rolled: Authority, cross: bytes
 ) -> None:
-    third = succeed(rolled.alone())
-    alone = third.authority.alone()
-    install(pki, alone, alone.certificate_pem, third.cross)
+    third = succeed(alone(rolled))
+    newest = alone(third.authority)
+    install(pki, newest, newest.certificate_pem, third.cross)
     assert open_store(pki).trusted == (pki / "ca.pem",)  # a link is missing
-    install(pki, alone, alone.certificate_pem, cross + third.cross)
-    assert open_store(pki).trusted == alone.certificate_pem
+    install(pki, newest, newest.certificate_pem, cross + third.cross)
+    assert open_store(pki).trusted == newest.certificate_pem
 
 
 def test_comments_of_a_bundle_are_not_kept(pki: Path, former: Authority) -> None:
@@ -196,7 +197,7 @@ def test_a_new_registration_certificate_brings_a_device_back_to_a_restored_contr
     install(pki, former, former.certificate_pem)
     for name in ("cert.pem", "key.pem"):  # the role removes what is spent
         (pki / name).unlink()
-    open_store(pki).mark_used(install(pki, rolled, rolled.alone().certificate_pem, cross))
+    open_store(pki).mark_used(install(pki, rolled, alone(rolled).certificate_pem, cross))
     assert open_store(pki).load_current().is_device
 
     registration = former.issue_registration()

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtensionOID
 
+from authorities import alone
 from flotta.edge_api.backends.backend import StoredSecret
 from flotta.edge_api.stored_authority import CROSS, StoredAuthority, read_authority
 from flotta.identity.authority import Authority, AuthorityError
@@ -86,8 +87,8 @@ def test_who_knows_the_new_ca_or_both_verifies_servers_of_what_it_knows(
     server = new.issue_server(["edge.example"]).certificate
     once_more = former.issue_server(["edge.example"]).certificate
 
-    assert ": OK" in verify(tmp_path, new.alone().certificate_pem, server, succession.cross)
-    assert ": OK" not in verify(tmp_path, new.alone().certificate_pem, once_more, succession.cross)
+    assert ": OK" in verify(tmp_path, alone(new).certificate_pem, server, succession.cross)
+    assert ": OK" not in verify(tmp_path, alone(new).certificate_pem, once_more, succession.cross)
     for leaf in (server, once_more):
         assert ": OK" in verify(tmp_path, new.certificate_pem, leaf, succession.cross)
 
@@ -112,7 +113,7 @@ def test_the_bundle_says_which_ca_issues_and_whether_a_former_one_is_left(
     former: Authority, succession: Succession
 ) -> None:
     new = succession.authority
-    assert (former.has_others, new.has_others, new.alone().has_others) == (False, True, False)
+    assert (former.has_others, new.has_others, alone(new).has_others) == (False, True, False)
     assert new.identifier != former.identifier
     again = Authority.from_pem(new.certificate_pem, new.key_pem)
     assert again.certificate == new.certificate
@@ -137,8 +138,8 @@ def test_devices_renew_when_the_ca_is_rolled_and_once_more_when_that_has_ended(
     assert not wants(former, former)
     assert wants(new, former)
     assert not wants(new, new)
-    assert wants(new.alone(), new, now + timedelta(minutes=1))
-    assert not wants(new.alone(), new, now - timedelta(minutes=1))
+    assert wants(alone(new), new, now + timedelta(minutes=1))
+    assert not wants(alone(new), new, now - timedelta(minutes=1))
 
 
 def test_devices_do_not_renew_because_of_an_end_that_a_wrong_clock_wrote(
@@ -172,10 +173,10 @@ def stored_after(*rollovers: bytes, authority: Authority) -> StoredAuthority:
 def test_who_knows_the_first_ca_alone_verifies_servers_after_three_rollovers(
     former: Authority, succession: Succession, tmp_path: Path
 ) -> None:
-    second = succeed(succession.authority.alone())
-    third = succeed(second.authority.alone())
+    second = succeed(alone(succession.authority))
+    third = succeed(alone(second.authority))
     stored = stored_after(
-        third.cross, second.cross, succession.cross, authority=third.authority.alone()
+        third.cross, second.cross, succession.cross, authority=alone(third.authority)
     )
     server = third.authority.issue_server(["edge.example"]).certificate
 
@@ -186,8 +187,8 @@ def test_who_knows_the_first_ca_alone_verifies_servers_after_three_rollovers(
 def test_of_a_chain_only_what_vouches_for_the_ca_is_served(
     former: Authority, succession: Succession
 ) -> None:
-    stranger, second = succeed(former), succeed(succession.authority.alone())
-    new = second.authority.alone()
+    stranger, second = succeed(former), succeed(alone(succession.authority))
+    new = alone(second.authority)
 
     assert stored_after(second.cross, stranger.cross, authority=new).cross == second.cross
     assert stored_after(succession.cross, second.cross, authority=new).cross == b""
@@ -215,3 +216,16 @@ def test_an_expired_ca_issues_nothing_but_vouches_for_its_successor(tmp_path: Pa
     ignoring = ["-no_check_time"]  # as devices, whose clocks may be wrong
     verified = verify(tmp_path, expired.certificate_pem, server, succession.cross, ignoring)
     assert ": OK" in verified
+
+
+def test_devices_forget_the_former_ca_also_beside_a_root_of_others(
+    former: Authority, succession: Succession
+) -> None:
+    root, new = Authority.create("Corp Root", "Corp"), alone(succession.authority)
+    both = Authority(new.certificate, new._key, new.certificate_pem + root.certificate_pem)
+    csr = load_request(certificate_request(new_key(), "till-1"))
+    issued = load_certificate(new.sign_device(csr, "till-1", "default", "uid", 30))
+    peer, now = read_peer(issued.public_bytes(serialization.Encoding.DER)), datetime.now(UTC)
+    finished = now + timedelta(minutes=1)
+    assert StoredAuthority(both, b"", finished).wants_renewal(peer)
+    assert not StoredAuthority(both, b"").wants_renewal(peer)

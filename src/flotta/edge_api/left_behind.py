@@ -41,6 +41,12 @@ def describe_left_behind(left: LeftBehind) -> str:
     return ". ".join([*said, "To give all of them up: flotta certificates finish-ca --force"])
 
 
+def name_left_behind(left: LeftBehind) -> str:
+    """Return the sentence that records whom a forced end has shut out."""
+    every = (left.devices, left.quarantined, left.leaving, left.unwiped, left.unknown)
+    return f"Given up: {_name(sorted({name for group in every for name in group}))}."
+
+
 def _count(devices: Sequence[str], one: str, more: str) -> str:
     return f"1 device {one}" if len(devices) == 1 else f"{len(devices)} devices {more}"
 

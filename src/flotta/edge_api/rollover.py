@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from flotta.edge_api.backends.authority_store import AuthorityStore
 from flotta.edge_api.backends.backend import SecretStore, StoredSecret
-from flotta.edge_api.left_behind import describe_left_behind
+from flotta.edge_api.left_behind import describe_left_behind, name_left_behind
 from flotta.edge_api.secret_conflicts import retry_on_secret_conflict
 from flotta.edge_api.settings import Settings
 from flotta.edge_api.stored_authority import (
@@ -167,7 +167,10 @@ class Rollover:
             REQUEST: request.id.encode(),
         }
         await self._secrets.replace(secret, {**kept, **new})
-        return _done(request)
+        done = _done(request)
+        return (
+            done if left.is_nobody else RolloverAnswer(f"{done.message} {name_left_behind(left)}")
+        )
 
 
 def _done(request: RolloverRequest) -> RolloverAnswer:

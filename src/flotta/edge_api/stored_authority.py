@@ -38,8 +38,8 @@ class StoredAuthority:
         An end of the rollover in the future was written by a wrong clock. A certificate may come
         from a server that had not seen the end yet, so what is a little younger counts too.
         """
-        if self.authority.has_others:
-            return peer.authority != self.authority.identifier
+        if self.authority.has_others and peer.authority != self.authority.identifier:
+            return True
         if self.finished is None or self.finished > (now or datetime.now(UTC)) + CLOCK_SKEW:
             return False
         return peer.not_before + CLOCK_SKEW <= self.finished + LATE

@@ -136,11 +136,6 @@ class Authority:
         bundle = successor.certificate_pem + self.certificate_pem
         return Authority(successor._certificate, successor._key, bundle)
 
-    def alone(self) -> Authority:
-        """Return the authority with a bundle that holds nothing but the certificate that issues."""
-        pem = self._certificate.public_bytes(serialization.Encoding.PEM)
-        return Authority(self._certificate, self._key, pem)
-
     def without(self, others: Sequence[x509.Certificate]) -> Authority:
         """Return the authority with a bundle that holds others no longer, and itself first."""
         kept = [self._certificate]
