@@ -30,6 +30,7 @@ def test_a_device_that_joined_has_no_key_but_its_own(site: Site, name: str) -> N
     own = [path for path in keys if "consumer" in path or "flotta" in path]
     assert own
     assert all(path.startswith(f"{CONSUMER}/device/") for path in own)
+    assert "/device-" not in site.kubectl("get", "secrets", "-n", "flotta", "-o", "name")
 
 
 def test_a_revoked_batch_is_refused(site: Site, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import sys
 
 from flotta.cli.commands import run_command
 from flotta.cli.kubeconfig import LOCAL_KUBECONFIG
-from flotta.cli.registration_options import Commands, add_registration
+from flotta.cli.registration_options import add_registration
+from flotta.cli.subcommands import Commands
 from flotta.printable_text import printable_lines
 from flotta.protocol.directives import KEEP_PODS, STOP_PODS
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TypeAlias
 
-Commands: TypeAlias = (
-    "argparse._SubParsersAction[argparse.ArgumentParser]"  # generic in its stubs only
-)
+from flotta.cli.subcommands import Commands
 
 ISSUE_TIMEOUT = 60.0  # seconds that the Edge API has to issue a certificate
 

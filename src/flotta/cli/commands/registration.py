@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,17 +40,18 @@ async def _issue(client: Client, options: argparse.Namespace) -> str:
     wanted = _make_fields(options)
     dump_specification(wanted)
     existing = await batches.find(options.name)
+    now, by_days = datetime.now(UTC), options.days is not None
     if existing is not None:
-        _require_same(existing, wanted, datetime.now(UTC), by_days=options.days is not None)
+        _require_same(existing, wanted, now, by_days=by_days)
     else:
-        if wanted.get("expires"):
-            require_future(wanted["expires"], datetime.now(UTC))
+        if "expires" in wanted:
+            require_future(wanted["expires"], now)
         await batches.create(options.name, wanted)
     try:
         batch = await batches.wait_issued(options.name, options.timeout, ISSUE_CHECK)
     except TimeoutError as error:
         raise ValueError(str(error)) from error
-    kept = "; --days changes no batch that exists" if existing and options.days is not None else ""
+    kept = "; --days changes no batch that exists" if existing and by_days else ""
     return _conclude(batch, options.output, kept)
 
 
@@ -63,7 +64,10 @@ def _require_same(
     """
     state = batch.state_at(now)
     if state in ("expired", "revoked"):
-        raise ValueError(f"the registration batch {batch.name} is {state}; choose another name")
+        raise ValueError(
+            f"the registration batch {batch.name} is {state}; choose another name, or remove it "
+            f"with: flotta registration remove {batch.name}"
+        )
     there, asked = batch.specification, parse_specification(dump_specification(wanted))
     if there is None:
         raise ValueError(f"the registration batch {batch.name} is not issued: {batch.problem}")
@@ -117,13 +121,14 @@ async def _list(client: Client, options: argparse.Namespace) -> str:
         rows = [describe(batch, now, taken.get(batch.name, 0)) for batch in batches]
         return json.dumps(rows, indent=2)
     lines = [LEFT_OUT.format(hidden)] if hidden else []
-    if not batches:
-        return "\n".join([NO_BATCHES, *lines])
+    return "\n".join([_as_table(batches, taken, now) if batches else NO_BATCHES, *lines])
+
+
+def _as_table(batches: list[IssuedBatch], taken: Mapping[str, int], now: datetime) -> str:
     console = Console()
     with console.capture() as capture:
         console.print(batches_as_table(batches, taken, now))
-    table = "\n".join(line.rstrip() for line in capture.get().splitlines()).strip("\n")
-    return "\n".join([table, *lines])
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()).strip("\n")
 
 
 async def _expire(client: Client, options: argparse.Namespace) -> str:
