@@ -262,6 +262,13 @@ async def test_a_client_that_knows_the_former_ca_alone_trusts_the_server_all_the
     await require_trust(finished, known)
     await require_trust(finished, finished.authority.certificate_pem)
 
+    await ask(admin, ROLL)
+    await Replica(client).follow()
+    await ask(admin, FINISH)
+    again = await Replica(client).follow()
+    for trusted in (known, finished.authority.certificate_pem, again.authority.certificate_pem):
+        await require_trust(again, trusted)
+
 
 async def test_the_ca_that_leaves_issues_a_server_certificate_once_more(
     client: Client, admin: Client
