@@ -15,7 +15,7 @@ from test_modules import run, run_and_register
 
 from administrator import flotta
 from flotta.identity.authority import CertificateAndKey
-from flotta.resources.kinds import SECRET
+from flotta.resources.kinds import SECRET, SIGNED_REQUEST
 from waiting import eventually
 
 MODULE = "registration_certificate"
@@ -130,7 +130,7 @@ async def test_device_that_joined_needs_no_registration_certificate(
 
 
 async def test_batch_with_a_spent_use_is_replaced(site: Site, fleet: Fleet, tmp_path: Path) -> None:
-    wanted = {"name": "device-2", "device_ids": ["till-9"], "uses": 1, "replace_ended": True}
+    wanted = {"name": "device-2", "device_ids": ["till-9"], "uses": 1, "reopen": True}
     rule = {"mode": "automatic"}
 
     def ask() -> dict[str, Any]:
@@ -138,6 +138,8 @@ async def test_batch_with_a_spent_use_is_replaced(site: Site, fleet: Fleet, tmp_
 
     first = ask()
     assert (await status_of(fleet.device("till-9", identity_of(first))))[0] == 200
+    assert not ask()["changed"]  # the approval ends with the batch
+    await fleet.client.delete(SIGNED_REQUEST, "till-9", "default")
     second = ask()
     assert second["certificate"] != first["certificate"]
     assert await status_of(fleet.device("till-9", identity_of(first))) == (

@@ -21,7 +21,7 @@ from edge_site import Device, Fleet, Site, edge_site, fleet_of
 from test_modules import ROOT
 
 from flotta.identity.authority import CertificateAndKey
-from flotta.resources.kinds import SECRET
+from flotta.resources.kinds import SECRET, SIGNED_REQUEST
 
 ROLE = "flotta.edge.device"
 
@@ -106,10 +106,13 @@ async def test_one_time_batch_lasts_until_the_device_has_joined(
     first, again = await run("registration"), await run("registration")
     assert (first["needed"], first["changed"], again["changed"]) == (True, 1, 0)
     assert (await device.enrol()).status == 200  # takes the use
+    assert (await run("registration"))["changed"] == 0  # the approval ends with the batch
+    await fleet.client.delete(SIGNED_REQUEST, device.device_id, "default")  # as its EdgeDevice was
     second = await run("registration")
     assert (second["changed"], second["certificate"] != first["certificate"]) == (1, True)
     await device.enrol()
     await fleet.approve(device.device_id)
+    assert (await run("registration"))["changed"] == 0  # a run in between spoils no approval
     assert (await device.register()).status == 200
     await device.close()
 

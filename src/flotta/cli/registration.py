@@ -157,6 +157,14 @@ class Batches:
                 removed += 1
         return removed
 
+    async def has_approved(self, name: str) -> bool:
+        """Tell whether a request with a batch is approved; it goes with its EdgeDevice."""
+        requests = await self.client.list(SIGNED_REQUEST, REQUEST_NAMESPACE)
+        mine = (item for item in requests if annotations_of(item).get(BATCH_ANNOTATION) == name)
+        return any(
+            is_approved(item) or APPROVAL_ANNOTATION in annotations_of(item) for item in mine
+        )
+
     async def clear(self, name: str) -> None:
         """Remove a batch and its uses, so that one of the same name has none from the beginning."""
         await self.remove(name)

@@ -262,22 +262,38 @@ def test_invalid_batch_can_be_revoked_and_removed(client: Filled, batch: bytes) 
     assert run(MODULE, name="a", state="absent")["changed"]
 
 
-@pytest.mark.parametrize(("spent", "ended"), [(True, False), (False, True), (False, False)])
-def test_ended_batch_is_replaced_on_request(client: Filled, spent: bool, ended: bool) -> None:
-    wanted = {"name": "a", "uses": 1, "validity": 86400}
-    first = run(MODULE, **wanted)
+@pytest.mark.parametrize(
+    ("spent", "approved", "ended", "changed", "replaced"),
+    [
+        (False, False, False, False, False),
+        (True, False, False, True, True),
+        (True, True, False, False, False),  # the approval ends with the batch
+        (False, False, True, True, False),
+        (True, True, True, True, False),
+        (True, False, True, True, True),
+    ],
+)
+def test_ended_batch_admits_again_on_request(
+    client: Filled, spent: bool, approved: bool, ended: bool, changed: bool, replaced: bool
+) -> None:
+    wanted = {"name": "a", "uses": 1, "validity": 86400, "reopen": True}
+    run(MODULE, **wanted)
+    client.objects["Secret", "flotta", "a"]["metadata"]["generateName"] = "first"
     if spent:
         client.have(CONFIG_MAP, "a-1", "flotta", metadata={"labels": {LABEL: "a"}}, data={})
+    metadata = {"annotations": {LABEL: "a"}}
+    client.have(SIGNED_REQUEST, "till-1", metadata=metadata, spec={"approved": approved})
     if ended:
         run(MODULE, name="a", state="expired")
-    checked = run(MODULE, check_mode=True, replace_ended=True, **wanted)
-    second = run(MODULE, replace_ended=True, **wanted)
-    assert checked["changed"] == second["changed"] == (spent or ended)
-    assert (second["certificate"] != first["certificate"]) == (spent or ended)
-    assert ("ConfigMap", "flotta", "a-1") not in client.objects
-    assert not run(MODULE, replace_ended=True, **wanted)["changed"]
+    assert run(MODULE, check_mode=True, **wanted)["changed"] == changed
+    answer = run(MODULE, **wanted)
+    assert (answer["changed"], bool(answer["key"])) == (changed, True)
+    metadata = client.objects["Secret", "flotta", "a"]["metadata"]
+    assert ("generateName" not in metadata) == replaced
+    assert (("ConfigMap", "flotta", "a-1") in client.objects) == (spent and not replaced)
+    assert not run(MODULE, **wanted)["changed"]
     run(MODULE, name="a", state="revoked")
-    assert "was revoked" in run(MODULE, replace_ended=True, **wanted)["msg"]
+    assert "was revoked" in run(MODULE, **wanted)["msg"]
 
 
 def test_revoked_is_for_good_and_absent_removes_the_batch(client: Filled) -> None:

@@ -113,10 +113,12 @@ options:
       - Whether to admit agents that do not announce their key, as those of Project Flotta v0.2.
     type: bool
     default: false
-  replace_ended:
+  reopen:
     description:
-      - Whether to replace a batch that has expired, or of which all uses are taken, by a new one of the same name. Its record of
-        uses is removed. A batch that was revoked is not replaced.
+      - Whether a batch that has ended is to admit devices again. One that has expired gets O(validity) again. One of which all uses are
+        taken is replaced by a new one of the same name, which has no uses taken, unless a request that came with it is approved and
+        its EdgeDevice is there or to be created, because that approval ends with the batch.
+      - A batch that was revoked stays revoked.
     type: bool
     default: false
   reason:
@@ -290,7 +292,7 @@ class Parameters(api.Connection, api.Waiting):
     target_set: str | None
     approval: Mapping[str, Json] | None
     allow_without_fingerprint: bool
-    replace_ended: bool
+    reopen: bool
     reason: str
     device_certificate: str | None
     control_plane_namespace: str
@@ -371,10 +373,10 @@ def choose_expiry(
         if parameters.expires != given:
             require_future(parameters.expires, now)
         return parameters.expires
-    if known is not None and known <= now:
+    if known is not None and known <= now and not parameters.reopen:
         raise ValueError(
             f"The registration batch {choose_name(parameters)} expired at {format_time(known)}. To open it again, set expires to a time to "
-            "come; to issue a new one in its place, set replace_ended."
+            "come."
         )
     validity = YEAR if parameters.validity is None and not parameters.name else parameters.validity
     if validity is None:
@@ -477,11 +479,12 @@ class WantedBatch:
         return make_fields(self.parameters, expires)
 
     async def is_replaced(self, batch: IssuedBatch) -> bool:
-        """Tell whether a batch has ended and is to be replaced by a new one."""
-        if not self.parameters.replace_ended:
+        """Tell whether a batch is used up and a new one is to take its place: not while an approval counts on it."""
+        uses = batch.specification.uses if batch.specification else None
+        if not self.parameters.reopen or uses is None or "revoked" in batch.fields:
             return False
-        taken = len(await self.batches.list_uses(self.name))
-        return batch.state_at(self.now, taken) in ("expired", "used up")
+        used_up = len(await self.batches.list_uses(self.name)) >= uses
+        return used_up and not await self.batches.has_approved(self.name)
 
     async def read_trusted(self) -> str:
         """Return the certificates of the CA that the Edge API published, PEM; empty without."""
@@ -503,7 +506,7 @@ class WantedBatch:
     async def write(self, existing: IssuedBatch | None, fields: SpecificationFields) -> None:
         """Create the batch or change its specification."""
         if existing is None:
-            if self.parameters.replace_ended:
+            if self.parameters.reopen:
                 await self.batches.clear(self.name)
             try:
                 await self.batches.create(self.name, fields)
@@ -611,7 +614,7 @@ def main() -> None:
             "target_set": {"type": "str"},
             "approval": {"type": "dict", "options": APPROVAL},
             "allow_without_fingerprint": {"type": "bool", "default": False},
-            "replace_ended": {"type": "bool", "default": False},
+            "reopen": {"type": "bool", "default": False},
             "reason": {"type": "str", "default": ""},
             "device_certificate": {"type": "str"},
             "control_plane_namespace": {"type": "str", "default": "flotta"},
