@@ -16,7 +16,6 @@ from flotta.edge_api.backends.backend import SecretConflict
 from flotta.edge_api.backends.crd.secrets import Secrets
 from flotta.edge_api.certificates import Certificates
 from flotta.edge_api.settings import Settings
-from flotta.identity.authority import Authority
 from flotta.identity.lifetime import covered_names
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client
@@ -185,22 +184,6 @@ async def test_new_names_and_a_lost_ca_give_a_new_server_certificate(
     assert covered_names(second.server.certificate) == {"control.example", "10.0.0.5"}
     assert third.server != second.server
     third.make_context()  # certificate and key belong together
-
-
-async def test_a_certificate_of_the_users_own_pki_is_left_alone(
-    client: Client, admin: Client
-) -> None:
-    issued = Authority.create("Example CA", "Example").issue_server(["edge.example"])
-    data = {"server.crt": issued.certificate, "server.key": issued.key}
-    await admin.create(
-        SECRET,
-        {
-            "metadata": {"name": "flotta-host-certificate", "namespace": "flotta"},
-            "data": {key: b64encode(value).decode() for key, value in data.items()},
-        },
-    )
-
-    assert (await certificates(client, Settings()).ensure()).server == issued
 
 
 async def test_registration_certificates_name_their_namespaces(client: Client) -> None:

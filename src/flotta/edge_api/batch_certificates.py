@@ -18,9 +18,8 @@ from flotta.edge_api.backends.backend import SecretStore, StoredSecret
 from flotta.edge_api.batch_plans import BatchChange, plan_batch
 from flotta.edge_api.secret_conflicts import retry_on_secret_conflict
 from flotta.identity.authority import Authority
-from flotta.own_names import REGISTRATION_LABEL
+from flotta.own_names import OWN_BATCH_PREFIX
 
-OWN_PREFIX = f"{REGISTRATION_LABEL}-"  # of the names that `name_registration_secret` makes
 RETRY = 1.0, 60.0  # first and longest seconds until a batch that failed is tried again
 # Seconds for which a batch has to have ended long ago until it is removed: so long no clock that is
 # set right stays wrong.
@@ -70,7 +69,7 @@ class BatchCertificates:
             await asyncio.sleep(0)  # thousands of signatures; devices are served in between
             if not _has_work(secret, authority):
                 continue
-            if secret.name.startswith(OWN_PREFIX):
+            if secret.name.startswith(OWN_BATCH_PREFIX):
                 await self.keep(secret.name)
             else:
                 self.note(secret.name)
