@@ -31,9 +31,9 @@ OWNED = {
 }
 
 
-def proposed(wanted: dict[str, Any], manager: str) -> dict[str, Any]:
+def proposed(wanted: dict[str, Any], manager: str, owned: dict[str, Any] = OWNED) -> dict[str, Any]:
     live = copy.deepcopy(WANTED)
-    live["metadata"] |= {"uid": "u", "resourceVersion": "1", "managedFields": [OWNED]}
+    live["metadata"] |= {"uid": "u", "resourceVersion": "1", "managedFields": [owned]}
     endpoint = Endpoint(EVENT, "n", "e")
     obj: dict[str, Any] = (
         Application(endpoint, copy.deepcopy(wanted), WriteOptions(manager)).propose(live).obj
@@ -50,3 +50,9 @@ def test_the_owner_of_the_parts_owns_the_whole() -> None:
     with pytest.raises(StatusError) as refused:
         proposed(other, "m2")
     assert refused.value.code == 409
+
+
+def test_nobody_owns_the_object_itself() -> None:
+    """A client may write `.` at the top of managedFields; it says nothing of any field."""
+    owned = {**OWNED, "fieldsV1": {".": {}, **OWNED["fieldsV1"]}}
+    assert proposed(WANTED, "m1", owned)["involvedObject"] == INVOLVED

@@ -144,12 +144,12 @@ def _shorten_leaves(node: JsonObject) -> JsonObject:
 
 
 def decode_paths(fields: JsonObject, path: Path = ()) -> set[Path]:
-    """Return the set of paths of FieldsV1."""
+    """Return the set of paths of FieldsV1; `.` at its top is ignored, as in Kubernetes."""
     if not isinstance(fields, dict) or not fields:
         return {path} if path else set()
     found: set[Path] = set()
     for step, child in fields.items():
-        found |= {path} if step == "." else decode_paths(child, (*path, step))
+        found |= decode_paths({}, path) if step == "." else decode_paths(child, (*path, step))
     return found
 
 
