@@ -217,7 +217,10 @@ def _read_lines(path: Path | None) -> list[str]:
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+        raise ValueError(
+            f"{path} cannot be read: {error}. Name a text file with one id or number a line; a "
+            "single one goes with --device-id or --serial-number"
+        ) from error
     return [text for line in lines if (text := line.strip()) and not text.startswith("#")]
 
 
