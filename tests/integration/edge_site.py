@@ -73,6 +73,17 @@ def edge_site(directory: Path, engine: str = "embedded", **environment: str) -> 
 
 
 @contextmanager
+def two_edge_apis(directory: Path, engine: str) -> Iterator[tuple[Site, Site]]:
+    """Start a resource API with two replicas of the Edge API."""
+    with (
+        resource_api(directory, engine) as access,
+        edge_api(directory, access) as first,
+        edge_api(directory, access) as second,
+    ):
+        yield first, second
+
+
+@contextmanager
 def edge_api(directory: Path, access: Callable[[str], Path], **environment: str) -> Iterator[Site]:
     """Start an Edge API on an engine that runs, and wait until it is ready."""
     port, monitoring_port = free_port(), free_port()

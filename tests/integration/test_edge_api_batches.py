@@ -7,14 +7,13 @@ import json
 import uuid
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from edge_site import Device, Fleet, Reply, Site, certificate_of, edge_api, fleet_of
-from operator_site import ENGINES, resource_api
+from edge_site import Device, Fleet, Reply, Site, certificate_of, edge_api, fleet_of, two_edge_apis
+from operator_site import ENGINES
 
 from flotta.edge_api.backends.crd.secrets import Secrets
 from flotta.edge_api.batch_certificates import BatchCertificates
@@ -40,11 +39,8 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def replicas(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Site]]:
-    directory = tmp_path_factory.mktemp("batches")
-    with ExitStack() as stack:
-        access = stack.enter_context(resource_api(directory, engine))
-        first, second = (stack.enter_context(edge_api(directory, access)) for _ in range(2))
-        yield first, second
+    with two_edge_apis(tmp_path_factory.mktemp("batches"), engine) as started:
+        yield started
 
 
 @pytest.fixture

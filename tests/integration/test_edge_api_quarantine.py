@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from edge_site import Device, Fleet, Reply, Site, edge_api, fleet_of
-from operator_site import ENGINES, resource_api
+from edge_site import Device, Fleet, Reply, Site, fleet_of, two_edge_apis
+from operator_site import ENGINES
 from raw_requests import raw_connection, request_head
 
 from flotta.cli.quarantine import quarantine, release
@@ -25,11 +24,8 @@ Object = dict[str, Any]
 def replicas(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Site, Site]]:
-    directory = tmp_path_factory.mktemp("quarantine")
-    with ExitStack() as stack:
-        access = stack.enter_context(resource_api(directory, request.param))
-        first, second = (stack.enter_context(edge_api(directory, access)) for _ in range(2))
-        yield first, second
+    with two_edge_apis(tmp_path_factory.mktemp("quarantine"), request.param) as started:
+        yield started
 
 
 @pytest.fixture

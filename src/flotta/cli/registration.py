@@ -136,8 +136,7 @@ class Batches:
 
     async def list_undecided(self, name: str) -> Sequence[SignedRequest]:
         """Return the requests with a batch about which nothing decided, neither person nor rule."""
-        requests = await self.client.list(SIGNED_REQUEST, REQUEST_NAMESPACE)
-        return [request for request in requests if is_undecided(request, name)]
+        return [request for request in await self._list_requests(name) if is_undecided(request)]
 
     async def remove_undecided(self, name: str) -> int:
         """Delete the requests with a batch about which nothing decided; return how many.
@@ -159,11 +158,7 @@ class Batches:
 
     async def has_approved(self, name: str) -> bool:
         """Tell whether a request with a batch is approved; it goes with its EdgeDevice."""
-        requests = await self.client.list(SIGNED_REQUEST, REQUEST_NAMESPACE)
-        mine = (item for item in requests if annotations_of(item).get(BATCH_ANNOTATION) == name)
-        return any(
-            is_approved(item) or APPROVAL_ANNOTATION in annotations_of(item) for item in mine
-        )
+        return any(is_let_in(request) for request in await self._list_requests(name))
 
     async def clear(self, name: str) -> None:
         """Remove a batch and its uses, so that one of the same name has none from the beginning."""
@@ -203,6 +198,11 @@ class Batches:
                 )
             await asyncio.sleep(interval)
 
+    async def _list_requests(self, name: str) -> Sequence[SignedRequest]:
+        """Return the requests with a batch."""
+        requests = await self.client.list(SIGNED_REQUEST, REQUEST_NAMESPACE)
+        return [item for item in requests if annotations_of(item).get(BATCH_ANNOTATION) == name]
+
     async def _get(self, name: str) -> Secret:
         secret = await self._find(name)
         if secret is None:
@@ -234,11 +234,14 @@ class Batches:
         await self.client.merge_patch(SECRET, metadata["name"], self.namespace, patch)
 
 
-def is_undecided(request: SignedRequest, batch: str) -> bool:
-    """Tell whether a request is of this batch, and waits for a decision."""
-    noted = annotations_of(request)
-    decided = is_approved(request) or is_declined(request) or APPROVAL_ANNOTATION in noted
-    return noted.get(BATCH_ANNOTATION) == batch and not decided
+def is_let_in(request: SignedRequest) -> bool:
+    """Tell whether a request is approved, or a rule says so and the operator has to follow yet."""
+    return is_approved(request) or APPROVAL_ANNOTATION in annotations_of(request)
+
+
+def is_undecided(request: SignedRequest) -> bool:
+    """Tell whether a request waits for a decision of a person or a rule."""
+    return not is_let_in(request) and not is_declined(request)
 
 
 def require_name(name: str) -> None:

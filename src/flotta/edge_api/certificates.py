@@ -31,7 +31,7 @@ from flotta.identity.authority import ORGANIZATION, Authority, AuthorityError, C
 from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import issued_by, load_bundle
 from flotta.identity.lifetime import covers, load_certificate, renewal_due, valid_at
-from flotta.identity.peers import read_peer
+from flotta.identity.peers import identify_peer
 from flotta.identity.rollover import FLEET_CA
 from flotta.identity.ssl_contexts import server_context
 from flotta.own_names import (
@@ -227,7 +227,7 @@ def _lets_devices_in(
         pem = _read_secret(secret, "client").certificate
         if not _issued_by(pem, authority) or renewal_due(pem, datetime.now(UTC)):
             return False
-        peer = read_peer(load_certificate(pem).public_bytes(Encoding.DER))
+        peer = identify_peer(load_certificate(pem))
     except Exception:  # whatever it says: the server issues a batch of its own instead
         return False
     return peer.kind == "registration" and set(peer.namespaces) == set(namespaces)

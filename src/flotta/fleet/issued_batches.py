@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, cast
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from flotta.fleet.batch_specification import (
     SpecificationError,
@@ -37,7 +36,7 @@ from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import issued_by, load_bundle
 from flotta.identity.keys import to_traditional_pem
 from flotta.identity.lifetime import load_certificate
-from flotta.identity.peers import Peer, read_peer
+from flotta.identity.peers import Peer, identify_peer
 from flotta.own_names import REGISTRATION_LABEL
 from flotta.resources.objects.core import ConfigMap, Secret
 from flotta.resources.views import annotations_of, labels_of, name_of
@@ -204,7 +203,7 @@ def _read_key(data: Mapping[str, str]) -> str:
 
 def _read_certificate(pem: str) -> Peer | None:
     try:
-        peer = read_peer(load_certificate(pem).public_bytes(Encoding.DER))
+        peer = identify_peer(load_certificate(pem))
     except ValueError:
         return None
     return peer if peer.kind == "registration" else None

@@ -54,3 +54,8 @@ def is_declined(request: SignedRequest) -> bool:
     """Tell whether an administrator declined the device; an approval wins."""
     declined = annotations_of(request).get(DECLINED_ANNOTATION) == "true"
     return declined and not is_approved(request)
+
+
+def is_decided(request: SignedRequest) -> bool:
+    """Tell whether the device was approved or declined."""
+    return is_approved(request) or is_declined(request)

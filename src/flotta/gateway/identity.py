@@ -9,7 +9,6 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from flotta.durable_files import read_bounded
 from flotta.gateway.device_keys import DeviceKey
@@ -17,7 +16,7 @@ from flotta.gateway.errors import IdentityUnusable
 from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import load_bundle
 from flotta.identity.lifetime import load_certificate
-from flotta.identity.peers import Peer, read_peer
+from flotta.identity.peers import Peer, identify_peer
 
 MAX_PEM = 1 << 20  # bytes of a certificate
 MAX_BUNDLE = 16 << 20  # bytes of the certificates of all CAs
@@ -45,14 +44,6 @@ def load_identity(cert_path: Path, load_key: Callable[[], DeviceKey]) -> Identit
     if key.public_key() != certificate.public_key():
         raise IdentityUnusable("certificate and key do not belong together")
     return Identity(identify_peer(certificate), certificate, cert_path, key)
-
-
-def identify_peer(certificate: x509.Certificate) -> Peer:
-    """Return the holder of a certificate.
-
-    Raises PeerError when it is neither a registration nor a device certificate.
-    """
-    return read_peer(certificate.public_bytes(Encoding.DER))
 
 
 def load_authorities(paths: Iterable[Path]) -> list[x509.Certificate]:

@@ -26,11 +26,12 @@ from flotta.durable_files import sync_directory, write_atomically
 from flotta.gateway.device_keys import DeviceKey, DeviceKeys, FileKey, FileKeys
 from flotta.gateway.errors import IdentityUnusable
 from flotta.gateway.given_bundle import GivenBundle
-from flotta.gateway.identity import Identity, identify_peer, load_identity
+from flotta.gateway.identity import Identity, load_identity
 from flotta.gateway.trust import Trust
 from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import issued_by
 from flotta.identity.lifetime import load_certificate
+from flotta.identity.peers import identify_peer
 from flotta.protocol.reasons.device_programs import CA_BUNDLE_REFUSED, IDENTITY_UNUSABLE
 from flotta.tree_removal import RemovalFailure, empty_directory, remove_tree
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from flotta.dns1123 import is_label, is_subdomain
@@ -71,6 +72,11 @@ def read_peer(der: bytes) -> Peer:
         x509.InvalidVersion,
     ) as error:
         raise PeerError("The client certificate cannot be read.") from error
+
+
+def identify_peer(certificate: x509.Certificate) -> Peer:
+    """Return the holder of a certificate; raises PeerError as `read_peer`."""
+    return read_peer(certificate.public_bytes(Encoding.DER))
 
 
 def _build_peer(certificate: x509.Certificate, der: bytes) -> Peer:

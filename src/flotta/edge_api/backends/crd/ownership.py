@@ -19,7 +19,7 @@ from flotta.fleet.joining import (
     KEY_ANNOTATION,
     has_joined,
     is_approved,
-    is_declined,
+    is_decided,
     is_registered,
 )
 from flotta.fleet.registration_batches import APPROVAL_ANNOTATION, BATCH_ANNOTATION
@@ -60,7 +60,7 @@ def may_be_decided(enrolment: Enrolment, request: SignedRequest) -> bool:
 
     It has to wait, and be of this batch, or of this very device, which got another certificate.
     """
-    if is_approved(request) or is_declined(request):
+    if is_decided(request):
         return False
     key, bound = enrolment.applicant.key_fingerprint, annotations_of(request).get(KEY_ANNOTATION)
     if bound:
@@ -152,6 +152,4 @@ def _may_take(request: SignedRequest, peer: Peer, batch: Batch) -> bool:
 
 
 def _is_given(enrolment: Enrolment, request: SignedRequest) -> bool:
-    if is_approved(request) or is_declined(request):
-        return False
-    return gives_id(enrolment)
+    return not is_decided(request) and gives_id(enrolment)

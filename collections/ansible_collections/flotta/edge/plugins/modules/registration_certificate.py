@@ -239,7 +239,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
-    from cryptography.hazmat.primitives.serialization import Encoding
     from cryptography.x509 import Certificate
 
     from flotta.cli.registration import Batches, require_future
@@ -256,7 +255,7 @@ try:
     from flotta.identity.errors import IdentityError
     from flotta.identity.issuers import issued_by, load_bundle
     from flotta.identity.lifetime import load_certificate
-    from flotta.identity.peers import read_peer
+    from flotta.identity.peers import identify_peer
     from flotta.migration.manifests import Json
     from flotta.own_names import CERTIFICATES_CONFIG_MAP
     from flotta.resources.client import AlreadyExists, Client
@@ -532,7 +531,7 @@ class WantedBatch:
         """Tell whether the device of the parameters is in the fleet by a certificate of its own."""
         try:
             certificate = load_certificate(self.parameters.device_certificate or "")
-            peer = read_peer(certificate.public_bytes(Encoding.DER))
+            peer = identify_peer(certificate)
         except ValueError:
             return False
         named = peer.device_id in self.parameters.device_ids
