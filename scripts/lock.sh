@@ -1,5 +1,5 @@
 #!/bin/sh
-# Write the locked requirements: requirements/{control-plane,device,sync,site,dev,go,ansible-*}.txt.
+# Write the locked requirements: requirements/{control-plane,device,sync,images,site,dev,go,ansible-*}.txt.
 #
 #   lock.sh UV
 #
@@ -21,7 +21,7 @@ compile() {
   --upgrade --no-header --no-annotate --all-extras --group dev pyproject.toml requirements/site.in --output-file "$all"
 # Controllers on any system collect wheels with these files, so no marker may depend on where uv runs.
 config=--no-config
-for extra in control-plane device sync; do
+for extra in control-plane device sync images; do
   compile "requirements/$extra.txt" --constraint "$all" --extra "$extra" pyproject.toml
 done
 config=

@@ -26,7 +26,7 @@ if ! cmp -s "$work/$wheel" "$files/$wheel"; then
   rm -f "$files"/*.whl
   cp "$work/$wheel" "$files/$wheel"
 fi
-for extra in control-plane device sync; do
+for extra in control-plane device sync images; do
   cmp -s "requirements/$extra.txt" "$files/requirements/$extra.txt" ||
     cp "requirements/$extra.txt" "$files/requirements/$extra.txt"
 done

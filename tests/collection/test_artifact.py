@@ -49,7 +49,7 @@ def test_the_artifact_holds_the_programs_and_nothing_of_the_sort_twice(artifact:
         Path(name).name for name in names if "/requirements/" in name and name.endswith(".txt")
     ]
     assert len(wheels) == 1, wheels
-    assert sorted(locked) == ["control-plane.txt", "device.txt", "sync.txt"]
+    assert sorted(locked) == ["control-plane.txt", "device.txt", "images.txt", "sync.txt"]
 
 
 def test_the_same_commit_gives_the_same_wheel(artifact: Path) -> None:

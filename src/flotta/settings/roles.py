@@ -22,7 +22,7 @@ PROGRAMS_ROLE: tuple[Setting[object], ...] = (
         role_input="programs_state",
     ),
     Words(
-        help="What to install besides the core: `control-plane`, `device`, `sync`.",
+        help="What to install besides the core: `control-plane`, `device`, `sync`, `images`.",
         role_input="programs_extras",
     ),
     Text(

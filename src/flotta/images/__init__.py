@@ -1,0 +1,1 @@
+"""Bootable images of devices: build the base, put a registration certificate into it."""
