@@ -1,0 +1,1 @@
+"""What a personalised medium carries: format and contents, for its writer and its reader."""
