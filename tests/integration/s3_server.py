@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,12 +85,15 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def running_s3(directory: Path, *, iam: bool = False) -> Iterator[S3Server]:
+def running_s3(
+    directory: Path, *, iam: bool = False, names: Sequence[str] = ()
+) -> Iterator[S3Server]:
+    """Start it; devices may reach it by these further names or addresses, too."""
     paths = {name: directory / name for name in ("buckets", "keys")}
     for path in paths.values():
         path.mkdir()
     authority = Authority.create("test storage CA", "flotta")
-    issued = authority.issue_server(["127.0.0.1", "localhost"])
+    issued = authority.issue_server(["127.0.0.1", "localhost", *names])
     files = {"ca": authority.certificate_pem, "cert": issued.certificate, "key": issued.key}
     for name, data in files.items():
         (directory / f"s3.{name}").write_bytes(data)
