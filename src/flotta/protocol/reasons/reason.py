@@ -53,7 +53,13 @@ class Log(NamedTuple):
     programs: str
 
 
-Place = Workload | Condition | Event | Refusal | PodReason | Log
+class Image(NamedTuple):
+    """A refusal of `flotta image` and the modules of images: the actions, or `all`."""
+
+    actions: str
+
+
+Place = Workload | Condition | Event | Refusal | PodReason | Log | Image
 
 
 class Reason(NamedTuple):

@@ -9,6 +9,7 @@ from flotta.protocol.reasons import (
     conditions,
     device_programs,
     events,
+    images,
     installation,
     refusals,
     sync,
@@ -16,7 +17,17 @@ from flotta.protocol.reasons import (
 )
 from flotta.protocol.reasons.reason import Place, Reason
 
-AREAS = (workloads, conditions, events, refusals, device_programs, sync, installation, authority)
+AREAS = (
+    workloads,
+    conditions,
+    events,
+    refusals,
+    device_programs,
+    sync,
+    installation,
+    authority,
+    images,
+)
 TABLE: tuple[Reason, ...] = tuple(
     row for area in AREAS for section in area.SECTIONS for row in section
 )
