@@ -19,6 +19,7 @@ from flotta.protocol.reasons import (
     events,
     images,
     installation,
+    live,
     refusals,
     sync,
     workloads,
@@ -60,6 +61,7 @@ SECTIONS: dict[str, Sequence[Reason]] = {
     "Bases": images.BASES,
     "Credentials and settings": images.CREDENTIALS,
     "Files that are written": images.DESTINATIONS,
+    "Devices that run from an image": live.WARNINGS,
     "While Kubernetes starts the control plane": installation.PODS,
 }
 FIRST, LAST = "Reason", ("Meaning", "What to do")

@@ -87,6 +87,9 @@ def _sections() -> Iterator[tuple[str, str, Iterable[Setting[object]]]]:
     precedence = "`--log-level` wins over `LOG_LEVEL`.\n\n"
     yield "Gateway: command line and environment", precedence, PROGRAMS["flotta-gateway"]
     yield "Device worker", "Read from the environment.\n\n", PROGRAMS["flotta-device-worker"]
+    for program, settings in PROGRAMS.items():
+        if program.split()[0] == "flotta-live":
+            yield f"`{program}`", "", settings
     yield "Variables of the playbooks", "Set in the inventory.\n\n", PLAYBOOKS
     for role in ("device", "programs", "local_hosts"):
         yield f"Role `flotta.edge.{role}`", "", ROLES[role]

@@ -7,6 +7,15 @@ codes as texts.
 from __future__ import annotations
 
 PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
+    "unit/live/test_preparation.py": {
+        "test_a_base_without_settings_says_so_and_has_an_id_all_the_same": ("NoSettings",),
+        "test_a_machine_without_a_name_is_warned_of": ("DeviceIDRandom",),
+        "test_the_id_in_the_state_counts_and_another_one_on_the_medium_is_warned_of": (
+            "DeviceIDDiffers",
+        ),
+        "test_a_damaged_manifest_is_warned_of_and_the_files_are_used": ("SettingsDamaged",),
+        "test_a_step_that_fails_is_a_warning_and_the_next_one_runs": ("PreparationFailed",),
+    },
     "contract/test_stored_violations.py": {
         "test_a_condition_says_what_prevents_changes_until_it_is_corrected": ("StoredViolation",),
     },

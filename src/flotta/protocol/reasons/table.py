@@ -11,6 +11,7 @@ from flotta.protocol.reasons import (
     events,
     images,
     installation,
+    live,
     refusals,
     sync,
     workloads,
@@ -27,6 +28,7 @@ AREAS = (
     installation,
     authority,
     images,
+    live,
 )
 TABLE: tuple[Reason, ...] = tuple(
     row for area in AREAS for section in area.SECTIONS for row in section
