@@ -12,6 +12,8 @@ from device_site import DeviceFiles, TestWorker, running, with_timing, worker_of
 from edge_site import Fleet, Site, edge_site, fleet_of
 
 from flotta.gateway.settings import Settings
+from flotta.protocol.console_codes import console_code
+from flotta.protocol.joining import read_joining
 from flotta.resources.client import NotFound
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, SIGNED_REQUEST
 from waiting import eventually
@@ -69,6 +71,35 @@ async def test_device_joins_and_follows_changes(
         await fleet.client.create(EDGE_WORKLOAD, {"metadata": metadata, "spec": spec})
         await eventually(lambda: worker.configurations[-1].get("workloads"))
         assert worker.configurations[-1]["workloads"][0]["name"] == device_id
+
+
+async def test_people_at_the_device_see_how_far_it_is(
+    settings: Settings, files: DeviceFiles, fleet: Fleet
+) -> None:
+    device_id = files.device_id
+    path = settings.socket.parent / "joining.json"
+
+    def phase() -> str:
+        found = read_joining(path)
+        return found.phase if found else "none"
+
+    async with running(settings), worker_of(settings) as worker:
+        assert phase() == "Connecting"
+        await worker.register()
+        await worker.send("enrolment", {"features": {}})
+        waiting = read_joining(path)
+        request = await fleet.client.get(SIGNED_REQUEST, device_id, namespace="default")
+        fingerprint = request["metadata"]["annotations"][
+            "management.project-flotta.io/key-fingerprint"
+        ]
+        assert waiting is not None
+        assert (waiting.phase, waiting.code) == ("Waiting", console_code(fingerprint))
+        await fleet.approve(device_id)
+        await worker.join()
+        assert phase() == "Joined"
+        await fleet.client.delete(EDGE_DEVICE, device_id, namespace="default")
+        await eventually(lambda: phase() == "Refused")
+    assert phase() == "none"
 
 
 async def test_renewal_changes_key_and_certificate(

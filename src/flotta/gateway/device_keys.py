@@ -58,6 +58,9 @@ class DeviceKeys(Protocol):
     def ensure_pending(self) -> DeviceKey:
         """Return the key of the next certificate, generated once and kept until `promote`."""
 
+    def read_pending(self) -> DeviceKey | None:
+        """Return the key of the next certificate, None if there is none that can be read."""
+
     def promote(self, generation: Path) -> None:
         """Make the pending key that of a generation, whose folder exists, durably.
 
@@ -128,6 +131,12 @@ class FileKeys:
         key = new_key()
         write_atomically(path, key_to_pem(key))
         return FileKey(path, key)
+
+    def read_pending(self) -> FileKey | None:
+        """Return the key of the next certificate, None if there is none that can be read."""
+        with contextlib.suppress(Exception):  # whatever the damage: nothing depends on it
+            return FileKey.load(self._folder / PENDING)
+        return None
 
     def promote(self, generation: Path) -> None:
         """Write the pending key into the folder of a generation."""

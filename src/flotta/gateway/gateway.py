@@ -23,6 +23,7 @@ from flotta.gateway.http_client import HttpResponse
 from flotta.gateway.identity import Identity
 from flotta.gateway.identity_store import IdentityStore
 from flotta.gateway.inbox import deliver_data, execute_command, read_delay
+from flotta.gateway.joining_status import JoiningStatusFile
 from flotta.gateway.outbox import Outbox
 from flotta.gateway.polls import Poll
 from flotta.gateway.quarantine import announce_acceptance, announce_refusal
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 
 ANNOUNCEMENT_DELAY = 0.5  # seconds in which several changes of workers become one announcement
 MICROSECONDS = 1_000_000  # of a second
+JOINING = frozenset({directives.ENROLMENT, directives.REGISTRATION})
 SIGNS_OF_LIFE = 2  # keep-alives within WatchdogSec, as sd_watchdog_enabled(3) recommends
 OFFLINE_TIMEOUT = 3.0  # seconds for the last message at shutdown
 
@@ -55,6 +57,7 @@ class Gateway:
             settings.device_folder, registration_files, settings.ca_root, settings.device_id
         )
         self._edge_api = EdgeApiClient(settings, self._store, clock)
+        self._joining = JoiningStatusFile(settings, self._store)
         self._status_changed = asyncio.Event()
         self._workers = Workers(settings.workers_folder, settings.timing, self._status_changed.set)
         self._certificate_requests = CertificateRequests(
@@ -71,9 +74,11 @@ class Gateway:
             self._renewal,
         )
         self._rejoining = Rejoining(
-            settings, self._store, self._certificate_requests, self._post_data
+            settings, self._store, self._certificate_requests, self._post_data, self._joining
         )
         self._outbox.on_unregistered = self._rejoining.request_rejoin
+        self._outbox.on_response = self._note_delivery
+        self._outbox.on_failed = self._note_failure
         self._decommission = Decommission(
             settings, self._store, self._edge_api, self._workers, clock
         )
@@ -87,6 +92,7 @@ class Gateway:
         )
         await server.listen(str(self.settings.socket), self.settings.group)
         try:
+            self._joining.note_start()
             self._workers.adopt_running()
             async with asyncio.TaskGroup() as group:
                 tasks = [
@@ -102,6 +108,7 @@ class Gateway:
         finally:
             server.close()
             self.settings.socket.unlink(missing_ok=True)
+            self._joining.remove()
             self._workers.close()
             self._edge_api.reconnect()
 
@@ -112,6 +119,7 @@ class Gateway:
             await self._decommission.run(self._disconnect.result())
         self._outbox.closed = True
         self._may_poll.clear()
+        self._joining.note_removed()
         await self._decommission.park()
 
     def _check_identity(self) -> None:
@@ -121,6 +129,7 @@ class Gateway:
             identity = self._store.load_current()
         except IdentityUnusable as error:
             log.error("%s", error)
+            self._joining.note_error(error)
             return
         log.info(
             "Device %s, server %s, %s certificate valid to %s",
@@ -141,7 +150,8 @@ class Gateway:
         }
         control = self._make_poll("control", lambda body: execute_command(body, handlers))
         control.on_accepted = self._note_acceptance
-        control.on_refused = lambda response: announce_refusal(response, self._workers)
+        control.on_refused = self._note_refusal
+        control.on_failed = self._joining.note_error
         polls = (
             control,
             self._make_poll("data", lambda body: deliver_data(body, self._workers)),
@@ -166,9 +176,24 @@ class Gateway:
         poll.on_unauthorized = self._renewal.demand
         return poll
 
+    def _note_refusal(self, response: HttpResponse) -> None:
+        announce_refusal(response, self._workers)
+        self._joining.note_refusal(response)
+
+    def _note_failure(self, directive: str, error: GatewayError | OSError) -> None:
+        if directive in JOINING:
+            self._joining.note_error(error)
+
+    def _note_delivery(self, directive: str, response: HttpResponse) -> None:
+        if directive in JOINING:
+            self._joining.note_response(directive, response)
+        elif response.ok and response.identity is not None and response.identity.is_device:
+            self._joining.note_joined()
+
     def _note_acceptance(self, identity: Identity) -> None:
         if not self._disconnect.done():  # a device that is removed must not start its pods before
             announce_acceptance(self._workers)
+            self._joining.note_joined()
         self._confirm_identity(identity)
 
     def _confirm_identity(self, identity: Identity) -> None:
@@ -186,6 +211,7 @@ class Gateway:
         self._renewal.note_new_identity()
         self._may_poll.set()
         self._status_changed.set()
+        self._joining.note_joined()
 
     async def _announce_workers(self) -> None:
         """Report to the Edge API that the device is online and which workers it has; best effort.
@@ -206,6 +232,7 @@ class Gateway:
                 new_message("connection-status", status)
             ):
                 announced = status
+                self._joining.note_joined()
 
     async def _send_control(self, event: Message) -> bool:
         try:

@@ -30,6 +30,7 @@ from flotta.gateway.identity import Identity, load_identity
 from flotta.gateway.trust import Trust
 from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import issued_by
+from flotta.identity.keys import public_key_fingerprint
 from flotta.identity.lifetime import load_certificate
 from flotta.identity.peers import identify_peer
 from flotta.protocol.reasons.device_programs import CA_BUNDLE_REFUSED, IDENTITY_UNUSABLE
@@ -97,6 +98,19 @@ class IdentityStore:
     def ensure_pending_key(self) -> DeviceKey:
         """Return the key of the next certificate, generated once and kept until it is installed."""
         return self._keys.ensure_pending()
+
+    def read_key_fingerprint(self) -> str:
+        """Return the fingerprint of the key for which a certificate is requested.
+
+        Without a request, that of the present certificate; empty without both.
+        """
+        pending = self._keys.read_pending()
+        if pending is not None:
+            return public_key_fingerprint(pending.public_key())
+        with contextlib.suppress(IdentityUnusable):
+            current = self.load_current()
+            return current.peer.public_key_fingerprint if current.is_device else ""
+        return ""
 
     def install(self, certificate_pem: bytes, bundle: bytes = b"", cross: bytes = b"") -> Identity:
         """Make the certificate for the pending key the current identity.

@@ -63,6 +63,8 @@ class Outbox:
         self.closed = False
         self.on_unregistered: Callable[[], None] = lambda: None
         self.on_configuration_wanted: Callable[[], None] = lambda: None
+        self.on_response: Callable[[str, HttpResponse], None] = lambda *_: None
+        self.on_failed: Callable[[str, GatewayError | OSError], None] = lambda *_: None
 
     async def send(self, data: Data) -> bytes:
         """Return the response as JSON bytes, empty when there was none.
@@ -78,8 +80,10 @@ class Outbox:
             response = await self._route_message(data, content)
         except (GatewayError, OSError) as error:
             self._log_once.failed(data.directive, describe_error(error))
+            self.on_failed(data.directive, error)
             return NO_RESPONSE
         self._log_outcome(data.directive, response)
+        self.on_response(data.directive, response)
         return _encode_response(response)
 
     async def _route_message(self, data: Data, content: msgspec.Raw) -> HttpResponse:

@@ -59,6 +59,7 @@ class Poll:
         self._log_once = LogOnce(log)
         self.on_accepted: Callable[[Identity], None] = lambda _: None
         self.on_refused: Callable[[HttpResponse], None] = lambda _: None
+        self.on_failed: Callable[[GatewayError], None] = lambda _: None
         self.on_unauthorized: Callable[[Identity], object] = lambda _: None
 
     def forget(self) -> None:
@@ -81,6 +82,7 @@ class Poll:
             response = await self._target.poll(self._channel, self._etag)
         except GatewayError as error:
             self._log_once.failed(self._activity, str(error))
+            self.on_failed(error)
             return self._backoff.next()
         if not response.ok:
             return self._handle_refusal(response)

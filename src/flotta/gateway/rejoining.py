@@ -20,6 +20,7 @@ from flotta.gateway.certificate_requests import CertificateRequests
 from flotta.gateway.errors import GatewayError, describe_error
 from flotta.gateway.http_client import HttpResponse
 from flotta.gateway.identity_store import IdentityStore
+from flotta.gateway.joining_status import JoiningStatusFile
 from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Settings
 from flotta.gateway.status_codes import explain_refusal
@@ -41,12 +42,14 @@ class Rejoining:
         store: IdentityStore,
         certificate_requests: CertificateRequests,
         post: PostMessage,
+        joining: JoiningStatusFile,
     ) -> None:
         self._device_id = settings.device_id
         self._timing = settings.timing
         self._store = store
         self._certificate_requests = certificate_requests
         self._post = post
+        self._joining = joining
         self._needed = asyncio.Event()
         self._log_once = LogOnce(log)
 
@@ -74,19 +77,23 @@ class Rejoining:
                 wait = response.retry_after
             except (GatewayError, OSError) as error:
                 self._log_once.failed("joining again", describe_error(error))
+                self._joining.note_error(error)
             await asyncio.sleep(backoff.next(wait))
         self._log_once.recovered("joining again")
 
     async def _try_to_join(self) -> HttpResponse:
         enrolment = self._certificate_requests.add_fingerprint(b'{"features":{}}')
         response = await self._post(ENROLMENT, enrolment)
+        self._joining.note_response(ENROLMENT, response)
         if response.status == 200:  # recorded, not approved yet
             return HttpResponse(404, response.headers)
         if response.status != ENROLMENT_APPROVED:
             return response
-        return await self._certificate_requests.register(
+        response = await self._certificate_requests.register(
             b"{}", lambda content: self._post(REGISTRATION, content)
         )
+        self._joining.note_response(REGISTRATION, response)
+        return response
 
     def _has_certificate(self) -> bool:
         with contextlib.suppress(GatewayError):

@@ -66,18 +66,33 @@ EXPLANATIONS = {
 
 def explain_refusal(response: HttpResponse, device: str) -> str:
     """Return what a response other than a success means, with its code, for the log."""
-    reason = read_refusal(response.body).reason
+    code, text = _explain(read_refusal(response.body).reason, response.status, device)
+    return with_code(text, code)
+
+
+def describe_refusal(response: HttpResponse, device: str) -> tuple[Code, str]:
+    """Return code and sentence of a refusal for people: those of the control plane, if it has any.
+
+    It knows the batch, the key and the namespace, of which a status says nothing.
+    """
+    body = read_refusal(response.body)
+    code, text = _explain(body.reason, response.status, device)
+    return code, body.message or text
+
+
+def _explain(reason: str, status: int, device: str) -> tuple[Code, str]:
     text = REASONS.get(reason)
     if text is not None:
-        return with_code(text.format(status=response.status, device=device), Code(reason))
+        return Code(reason), text.format(status=status, device=device)
     code = Code(reason) if CODE.fullmatch(reason) else REQUEST_REFUSED
-    return with_code(_explain_status(response.status, device), code)
+    return code, _explain_status(status, device)
 
 
 class RefusalBody(msgspec.Struct):
     """What a refusal says (docs/reference/wire-protocol.md#error-body)."""
 
     reason: str = ""
+    message: str = ""  # for people
     pods: str = ""  # of a quarantined device: Stop or Keep
 
 
