@@ -146,6 +146,31 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
     "integration/test_worker_older_configurations.py": {
         "test_it_is_reported_once_that_a_configuration_is_older": ("ConfigurationOlder",),
     },
+    "unit/images/test_image_refusals.py": {
+        "test_a_base_of_another_architecture": ("WrongArchitecture",),
+        "test_a_base_that_changes_while_it_is_copied": ("VerificationFailed",),
+        "test_a_base_that_does_not_boot_as_demanded": ("BaseNotBootable",),
+        "test_a_base_that_is_missing_or_no_file": ("BaseNotFound",),
+        "test_a_base_that_is_no_iso": ("BaseNotISO",),
+        "test_a_base_with_another_checksum": ("BaseChecksumMismatch",),
+        "test_a_certificate_that_expires_or_fits_nothing_else": (
+            "CertificateExpired",
+            "CertificateUntrusted",
+            "KeyMismatch",
+        ),
+        "test_a_directory_that_is_read_only_or_missing": ("DestinationUnusable",),
+        "test_a_foreign_file_is_replaced_by_force_only": ("DestinationForeign",),
+        "test_a_full_disk": ("NoSpace",),
+        "test_a_program_that_fails": ("ToolFailed",),
+        "test_a_program_that_is_missing": ("ToolMissing",),
+        "test_a_truncated_base": ("BaseTruncated",),
+        "test_an_iso_of_an_unknown_system": ("BaseUnknown",),
+        "test_settings_that_are_larger_than_the_area": ("AreaTooSmall",),
+        "test_two_writers_of_one_directory_wait_for_each_other": ("DestinationBusy",),
+    },
+    "unit/images/test_medium_settings.py": {
+        "test_a_wrong_field_is_named_with_its_path": ("InvalidSettings",),
+    },
     "unit/modules/test_module_edge_workload.py": {
         "test_waiting_ends_when_every_device_that_is_heard_of_runs_it": ("DevicesSilent",),
     },
@@ -355,24 +380,4 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 # What no test can provoke here, and why.
-NOT_PROVOKED: dict[str, str] = {
-    "BaseNotFound": "The program that says it is being written.",
-    "BaseNotISO": "The program that says it is being written.",
-    "BaseTruncated": "The program that says it is being written.",
-    "BaseChecksumMismatch": "The program that says it is being written.",
-    "BaseNotBootable": "The program that says it is being written.",
-    "WrongArchitecture": "The program that says it is being written.",
-    "BaseUnknown": "The program that says it is being written.",
-    "BasePersonalised": "The program that says it is being written.",
-    "AreaTooSmall": "The program that says it is being written.",
-    "KeyMismatch": "The program that says it is being written.",
-    "CertificateUntrusted": "The program that says it is being written.",
-    "InvalidSettings": "The program that says it is being written.",
-    "NoSpace": "The program that says it is being written.",
-    "DestinationUnusable": "The program that says it is being written.",
-    "DestinationForeign": "The program that says it is being written.",
-    "DestinationBusy": "The program that says it is being written.",
-    "VerificationFailed": "The program that says it is being written.",
-    "ToolMissing": "The program that says it is being written.",
-    "ToolFailed": "The program that says it is being written.",
-}
+NOT_PROVOKED: dict[str, str] = {}

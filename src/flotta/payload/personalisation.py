@@ -1,6 +1,6 @@
 """What a medium is to say to the device that boots from it, checked and in types.
 
-`flotta.images.personalise.settings` makes it from what a user wrote. Every text is free of line
+`flotta.images.settings.medium` makes it from what a user wrote. Every text is free of line
 breaks and control characters.
 """
 

@@ -30,7 +30,17 @@ TESTS = Path(__file__).parents[2]
 SRC = Path(__file__).parents[3] / "src" / "flotta"
 PAGE = "reasons.md"
 # What sets reasons of our own objects. The reasons of the embedded engine's Status are Kubernetes'.
-PACKAGES = ("edge_api", "fleet", "gateway", "installation", "operator", "storage", "sync", "worker")
+PACKAGES = (
+    "edge_api",
+    "fleet",
+    "gateway",
+    "images",
+    "installation",
+    "operator",
+    "storage",
+    "sync",
+    "worker",
+)
 # The same words with another meaning: reasons of Kubernetes, and codes of S3.
 FOREIGN = {
     "installation/admission_policies.py": {"Forbidden"},

@@ -54,12 +54,6 @@ BASE_UNKNOWN = BASES.add(
     "nor an installer of Debian.",
     "Use one of these, or give the settings on a second medium, a seed.",
 )
-BASE_PERSONALISED = BASES.add(
-    "BasePersonalised",
-    Image(PERSONALISE),
-    "The base has the settings of other devices in it already.",
-    "Use the pristine base, or reset this one.",
-)
 AREA_TOO_SMALL = BASES.add(
     "AreaTooSmall",
     Image(PERSONALISE),

@@ -1,0 +1,1 @@
+"""The systems whose ISOs can be personalised, one module each."""

@@ -1,0 +1,56 @@
+"""Make the area of a medium free again, in place: what it held is overwritten on the disk too."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flotta.images.directory_lock import lock_directory
+from flotta.images.errors import ImageError
+from flotta.images.iso.iso9660 import Iso, open_iso
+from flotta.images.personalise.medium import Medium, read_medium
+from flotta.images.publication import explain_write_error
+from flotta.protocol.reasons.images import BASE_UNKNOWN, VERIFICATION_FAILED
+
+
+def require_medium(iso: Iso) -> Medium:
+    """Return what an ISO carries. Raises ImageError for one that has no area."""
+    medium = read_medium(iso)
+    if medium is None:
+        raise ImageError(
+            BASE_UNKNOWN,
+            f"{iso.path} has no area for settings: it is neither a base image of flotta.edge, nor "
+            "made from one, nor a seed.",
+        )
+    return medium
+
+
+def reset(path: Path, check: bool = False) -> bool:
+    """Overwrite the area with zeros; return whether it was not free, or would not be.
+
+    A reset that is interrupted is completed by the next one. Raises ImageError.
+    """
+    with lock_directory(path), open_iso(path) as iso:
+        medium = require_medium(iso)
+        area = medium.area
+        pristine = bytes(area.size)
+        if iso.read_at(area.offset, area.size) == pristine:
+            return False
+        if check:
+            return True
+        _overwrite(path, area.offset, pristine)
+        if iso.read_at(area.offset, area.size) != pristine:
+            raise ImageError(VERIFICATION_FAILED, f"The area of {path} is not free. Try again.")
+    return True
+
+
+def _overwrite(path: Path, offset: int, data: bytes) -> None:
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.pwrite(handle, data, offset)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise explain_write_error(path, error, len(data)) from error

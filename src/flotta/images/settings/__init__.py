@@ -1,0 +1,1 @@
+"""The settings of a medium, from what a user wrote to checked values."""

@@ -1,0 +1,120 @@
+"""Settings of wired interfaces and Wi-Fi networks."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from flotta.dns1123 import is_subdomain
+from flotta.images.settings.fields import (
+    Fields,
+    boolean,
+    invalid,
+    items,
+    matching,
+    number,
+    text,
+)
+from flotta.own_names import DEVICE_PORT
+from flotta.payload.personalisation import NetworkProfile, WirelessNetwork
+
+MAX_NETWORKS = 32
+MAX_ADDRESSES = 16
+MAX_SSID = 32  # bytes (IEEE 802.11)
+MAX_VLAN = 4094
+INTERFACE = re.compile(r"[A-Za-z0-9._*?-]{1,15}")  # 15 is the kernel's IFNAMSIZ without the end
+MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
+PASSPHRASE = re.compile(r"[\x20-\x7e]{8,63}|[0-9a-fA-F]{64}")  # IEEE 802.11i, annex H
+
+
+def is_address(value: str) -> bool:
+    """Tell whether a text is an IP address."""
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def is_host_and_port(value: str) -> bool:
+    """Tell whether a text is a host, or address, and a port."""
+    host, colon, port = value.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    named = is_address(host[1:-1]) if bracketed else is_subdomain(host.lower())
+    return bool(colon) and named and port.isascii() and port.isdigit() and 0 < int(port) < 65536
+
+
+def with_port(value: object, path: str) -> str:
+    """Read host and port of the Edge API; its usual port may be left out."""
+    plain = text(value, path)
+    for candidate in (plain, f"{plain}:{DEVICE_PORT}"):
+        if is_host_and_port(candidate):
+            return candidate
+    raise invalid(path, f"is {plain!r}, and not host:port without a scheme")
+
+
+def read_network(value: object, path: str) -> NetworkProfile:
+    """Read the settings of one interface."""
+    fields = Fields(value, path)
+    profile = NetworkProfile(
+        interface=fields.take(
+            "interface", matching(_is_interface, "a name such as eth0 or en*"), ""
+        ),
+        mac=fields.take("mac", matching(_is_mac, "a MAC address"), "").lower(),
+        addresses=fields.take("addresses", items(ADDRESS, MAX_ADDRESSES), ()),
+        gateways=fields.take("gateways", items(IP, MAX_ADDRESSES), ()),
+        dns=fields.take("dns", items(IP, MAX_ADDRESSES), ()),
+        vlan=fields.take("vlan", number(1, MAX_VLAN), None),
+    )
+    fields.finish()
+    if bool(profile.interface) == bool(profile.mac):
+        raise invalid(path, "needs either interface or mac")
+    if profile.gateways and not profile.addresses:
+        raise invalid(f"{path}.gateways", "needs addresses; DHCP gives its own gateways")
+    return profile
+
+
+def read_wireless(value: object, path: str) -> WirelessNetwork:
+    """Read a Wi-Fi network; its passphrase is in no message."""
+    fields = Fields(value, path)
+    network = WirelessNetwork(
+        ssid=fields.require("ssid", _ssid),
+        passphrase=fields.take("passphrase", _passphrase, ""),
+        hidden=fields.take("hidden", boolean, False),
+    )
+    fields.finish()
+    return network
+
+
+def _ssid(value: object, path: str) -> str:
+    plain = text(value, path)
+    if len(plain.encode()) > MAX_SSID:
+        raise invalid(path, f"has more than {MAX_SSID} bytes")
+    return plain
+
+
+def _passphrase(value: object, path: str) -> str:
+    plain = str(value) if isinstance(value, str | int) else ""
+    if not PASSPHRASE.fullmatch(plain):
+        raise invalid(path, "is neither 8 to 63 characters of ASCII nor 64 hexadecimal digits")
+    return plain
+
+
+def _is_interface(name: str) -> bool:
+    return INTERFACE.fullmatch(name) is not None
+
+
+def _is_mac(value: str) -> bool:
+    return MAC.fullmatch(value) is not None
+
+
+def _is_interface_address(value: str) -> bool:
+    try:
+        ipaddress.ip_interface(value)
+    except ValueError:
+        return False
+    return "/" in value
+
+
+ADDRESS = matching(_is_interface_address, "an address with its prefix, such as 192.0.2.7/24")
+IP = matching(is_address, "an IP address")
