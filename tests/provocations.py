@@ -116,6 +116,12 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
         "test_outage_is_logged_once_and_ends_by_itself": ("EdgeApiUnreachable",),
         "test_unknown_commands_and_garbage_are_logged_only": ("UnreadableMessage",),
     },
+    "integration/test_joining_by_rule.py": {
+        "test_a_device_that_keeps_no_key_comes_back_and_its_former_certificate_does_not": (
+            "KeyReplaced",
+            "LabelsNotAllowed",
+        ),
+    },
     "integration/test_installation_install.py": {
         "test_pods_that_do_not_start_are_explained": ("CreateContainerConfigError",),
     },

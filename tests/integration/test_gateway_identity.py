@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 
@@ -41,7 +42,7 @@ async def test_worker_joins_and_never_sees_key_or_certificate(
     files: DeviceFiles, api: SmallEdgeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gateway, "OFFLINE_TIMEOUT", 30.0)
-    settings = configure(files, api)
+    settings = replace(configure(files, api), labels={"room": "12"})
     async with running(settings), worker_of(settings) as worker:
         await worker.register()
         config = await worker.config()
@@ -56,6 +57,7 @@ async def test_worker_joins_and_never_sees_key_or_certificate(
     enrolment, registration = api.sent("enrolment")[0], api.sent("registration")[0]
     assert enrolment["content"]["target_namespace"] == "default"
     assert len(enrolment["content"]["public_key_fingerprint"]) == 64
+    assert enrolment["content"]["labels"] == {"room": "12"}
     assert registration["content"]["hardware"] == {"hostname": "till"}
     assert "device" in api.events("connection-status")[-2]["dispatchers"]
     assert api.events("connection-status")[-1]["state"] == "offline"

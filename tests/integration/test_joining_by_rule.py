@@ -5,13 +5,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from device_storage_site import reasons
 from edge_site import Device, Fleet, edge_api, fleet_of
 from edge_site import Site as EdgeSite
 from operator_site import Site, resource_api, running_operator
 
-from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
+from administrator import flotta
+from flotta.fleet.registration_batches import BATCH_LABEL
+from flotta.identity.keys import public_key_fingerprint
+from flotta.protocol.console_code import console_code
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SIGNED_REQUEST
 from waiting import eventually
 
 
@@ -94,3 +100,70 @@ async def test_a_device_made_by_hand_joins_when_its_request_is_approved(fleet: F
 
     await eventually(is_recorded)
     await device.close()
+
+
+async def test_a_device_that_keeps_no_key_comes_back_and_its_former_certificate_does_not(
+    fleet: Fleet,
+) -> None:
+    batch = f"sticks-{uuid.uuid4().hex[:8]}"
+    issued = await fleet.issue(
+        batch, uses=1, labels={"site": "north"}, deviceLabels=["room"], allowKeyReplacement=True,
+        approval={"mode": "Automatic"},
+    )  # fmt: skip
+    first = fleet.device(identity=issued)
+    brought = {"room": "12", "role": "admin"}
+    assert (await first.enrol(labels=brought)).status == 200
+    await joins(first)
+    again = fleet.device(first.device_id, issued)  # another key, as after the next start
+    # Certificates and annotations have whole seconds, and a device takes several to start.
+    joined = datetime.now(UTC)
+    await eventually(lambda: datetime.now(UTC) - joined > timedelta(seconds=1))
+
+    # The watch may tell of its use a moment later.
+    await eventually(lambda: may_register(again))
+    assert (await again.register(hostname=again.device_id)).status == 200
+
+    assert (await again.beat()).status == 200
+    await eventually(lambda: is_shut_out(first))
+    labels = (await fleet.get(again))["metadata"]["labels"]
+    assert (labels["site"], labels["room"], labels.get("role")) == ("north", "12", None)
+    uses = await fleet.client.list(CONFIG_MAP, "flotta", label_selector=f"{BATCH_LABEL}={batch}")
+    assert [use["data"]["deviceID"] for use in uses] == [again.device_id]
+    said = await reasons(fleet, again.device_id)  # type: ignore[arg-type]
+    assert {code_of(first), code_of(again)} <= set(said["KeyReplaced"].replace(",", " ").split())
+    assert "role" in said["LabelsNotAllowed"]
+    for client in (first, again):
+        await client.close()
+
+
+async def test_the_code_of_the_console_approves_no_other_device(fleet: Fleet) -> None:
+    device, name = fleet.device(), ""
+    assert (await device.enrol()).status == 200
+    name, code = device.device_id, code_of(device)
+
+    shown = flotta(fleet.site.kubeconfig, "status").stdout
+    assert next(line for line in shown.splitlines() if name in line).split()[-1] == code
+    assert code in flotta(fleet.site.kubeconfig, "explain", "device", name).stdout
+    wrong = flotta(fleet.site.kubeconfig, "approve", name, "--code", "0000-0000")
+    assert (wrong.returncode, f"has the code {code}" in wrong.stderr) == (1, True)
+    request = await fleet.request(device)
+    assert request is not None
+    assert not request["spec"]["approved"]
+    right = flotta(fleet.site.kubeconfig, "approve", name, "--code", code.lower())
+    assert code in right.stdout
+
+    await joins(device)
+    await device.close()
+
+
+def code_of(device: Device) -> str:
+    return console_code(public_key_fingerprint(device.key.public_key()))
+
+
+async def may_register(device: Device) -> bool:
+    return (await device.enrol()).status == 208
+
+
+async def is_shut_out(device: Device) -> bool:
+    reply = await device.beat()
+    return reply.status == 403 and reply.json()["reason"] == "OtherKey"

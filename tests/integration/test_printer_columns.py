@@ -53,7 +53,7 @@ SHOWN: list[tuple[Kind, dict[str, str], Any, Any, str]] = [
         {},
         {"targetNamespace": "shops"},
         {"phase": "pending", "conditions": []},
-        "shown shown shops false pending",
+        "shown shown shops false pending N2Q6-WVQ9",
     ),
     (
         EDGE_CONFIG,
@@ -97,7 +97,9 @@ async def test_kubectl_shows_what_matters_of(
     kubeconfig: Path, row: tuple[Kind, dict[str, str], Any, Any, str]
 ) -> None:
     kind, labels, spec, status, expected = row
+    annotations = {"management.project-flotta.io/console-code": "N2Q6-WVQ9"}  # of requests
     metadata = {"name": "shown", "namespace": "default", "labels": labels}
+    metadata |= {"annotations": annotations}
     async with await Client.connect(str(kubeconfig)) as client:
         await client.create(kind, {"metadata": metadata, "spec": spec})
         patch = {"status": status}

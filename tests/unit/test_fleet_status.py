@@ -116,6 +116,18 @@ def test_a_request_is_explained_by_what_to_do_next() -> None:
     assert "was declined" in explain_request(request(metadata=declined))[0]
 
 
+def test_a_request_that_waits_shows_the_code_of_its_key() -> None:
+    key = {"management.project-flotta.io/key-fingerprint": "0123456789abcdef" * 4}
+    waiting = request(metadata={"annotations": key})
+    (row,) = fleet_status.device_rows([], [waiting])
+    assert row.code == "N2Q6-WVQ9"
+    assert "N2Q6-WVQ9" in explain_request(waiting)[1]
+    waiting["spec"]["approved"] = True
+    assert fleet_status.device_rows([], [waiting])[0].code == ""
+    odd = request(metadata={"annotations": dict.fromkeys(key, "é")})
+    assert fleet_status.device_rows([], [odd])[0].code == ""
+
+
 def test_a_decision_and_what_keeps_a_rule_from_it_are_shown() -> None:
     withheld = {"management.project-flotta.io/approval-withheld": "Batch shops: no\x1bserial"}
     waiting = request(metadata={"annotations": withheld})

@@ -9,7 +9,7 @@ import pytest
 from flotta.gateway.clock import Clock
 from flotta.gateway.http_client import HttpResponse
 from flotta.gateway.log_once import LogOnce
-from flotta.gateway.settings import Settings, load_settings, load_tags
+from flotta.gateway.settings import Settings, load_labels, load_settings, load_tags
 from flotta.gateway.status_codes import explain_refusal
 
 CONFIG = """
@@ -89,6 +89,29 @@ def test_tags_become_strings(tmp_path: Path) -> None:
     path.write_text("list = [1]\n")
     with pytest.raises(ValueError, match="plain value"):
         load_tags(path)
+
+
+def test_labels_are_beside_the_tags(tmp_path: Path) -> None:
+    path = tmp_path / "labels.toml"
+    assert load_labels(path) == {}
+    path.write_text('[labels]\nroom = "12"\n"example.org/site" = "north"\n')
+    assert load_labels(path) == {"room": "12", "example.org/site": "north"}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[labels]\nroom = 12\n", "room must be a string"),
+        ("labels = 1\n", "must be a table"),
+        ("[labels]\n" + "".join(f'l{n} = ""\n' for n in range(65)), "at most 64 labels"),
+        ("[labels", "cannot be read"),
+    ],
+)
+def test_labels_that_cannot_be_sent_are_told(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "labels.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=sentence):
+        load_labels(path)
 
 
 def test_clock_prefers_the_servers_time_and_never_falls_behind(tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ FULL: batches.SpecificationFields = {
         "hardware": {"cpu.architecture": "x86_64", "systemVendor.productName": "NUC*"},
         "sourceNetworks": ["192.0.2.0/24", "2001:db8::/32"],
     },
+    "deviceLabels": ["floor", "example.org/room", "floor"],
     "allowWithoutFingerprint": True,
+    "allowKeyReplacement": True,
     "revoked": {"at": "2026-02-01T00:00:00Z", "by": "eve", "reason": "stolen"},
 }
 HARDWARE = {
@@ -67,7 +69,9 @@ def test_every_field_is_read() -> None:
         "192.0.2.0/24",
         "2001:db8::/32",
     ]
+    assert specification.device_labels == ("floor", "example.org/room")
     assert specification.allow_without_fingerprint
+    assert specification.allow_key_replacement
     assert specification.revoked == batches.Revocation(
         datetime(2026, 2, 1, tzinfo=UTC), "eve", "stolen"
     )
@@ -115,6 +119,13 @@ def test_an_empty_specification_is_an_unlimited_batch_with_manual_approval() -> 
         ({"approval": {"mode": "Manual", "hardware": {"hostname": "x"}}}, "approval"),
         ({"approval": {"hardware": {"disks": "x"}}}, "approval.hardware['disks']"),
         ({"approval": {"sourceNetworks": ["10.0.0.1/8"]}}, "approval.sourceNetworks[0]"),
+        ({"deviceLabels": []}, "deviceLabels"),
+        ({"deviceLabels": ["room", "workload/x"]}, "deviceLabels[1]"),
+        ({"deviceLabels": ["flotta/member-of"]}, "deviceLabels[0]"),
+        ({"deviceLabels": ["device.hostname"]}, "deviceLabels[0]"),
+        ({"deviceLabels": ["a b"]}, "deviceLabels[0]"),
+        ({"deviceLabels": [f"l{n}" for n in range(65)]}, "deviceLabels"),
+        ({"allowKeyReplacement": 1}, "allowKeyReplacement"),
         ({"allowWithoutFingerprint": "true"}, "allowWithoutFingerprint"),
         ({"revoked": {"by": "eve"}}, "revoked.at"),
         ({"revoked": {"at": "2026-02-01", "reason": "a\nb"}}, "revoked.reason"),

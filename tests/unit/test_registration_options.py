@@ -35,6 +35,7 @@ def test_every_option_is_in_the_specification(tmp_path: Path) -> None:
     limits = ["--expires", "2040-01-01T00:00:00Z", "--uses", "9", "-n", "a", "-n", "b"]
     ids_given = ["--device-id", "till-1", "--device-ids", str(ids)]
     given = ["--set", "tills", "--label", "site=x", "--label", "b=", "--allow-without-fingerprint"]
+    given += ["--device-label", "floor", "--device-label", "room", "--allow-key-replacement"]
     rule = ["--automatic", "--serial-number", "S1", "--serial-numbers", str(serials)]
     narrower = ["--hardware", "cpu.architecture=a=b", "--source-network", "192.0.2.0/24"]
     assert fields(*limits, *ids_given, *given, *rule, *narrower) == {
@@ -50,7 +51,9 @@ def test_every_option_is_in_the_specification(tmp_path: Path) -> None:
             "hardware": {"cpu.architecture": "a=b"},
             "sourceNetworks": ["192.0.2.0/24"],
         },
+        "deviceLabels": ["floor", "room"],
         "allowWithoutFingerprint": True,
+        "allowKeyReplacement": True,
     }
     assert fields() == {}
 

@@ -63,6 +63,9 @@ def _add_approval(commands: Commands) -> None:
         "-n", "--namespace", help="namespace of the EdgeDevice; default: the one it requests"
     )
     approve.add_argument("--set", help="EdgeDeviceSet that the device joins")
+    approve.add_argument(
+        "--code", help="code on the console of the device; approve it only if it is this one"
+    )
     decline = commands.add_parser("decline", help="decline a device that requests to join")
     decline.add_argument("name", help="id of the device")
 

@@ -86,9 +86,22 @@ def _add_limits(issue: argparse.ArgumentParser) -> None:
         help="label of the devices; may be repeated",
     )
     issue.add_argument(
+        "--device-label",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="key of a label that devices may bring along on their medium; may be repeated",
+    )
+    issue.add_argument(
         "--allow-without-fingerprint",
         action="store_true",
         help="admit agents of v0.2, which do not announce their key",
+    )
+    issue.add_argument(
+        "--allow-key-replacement",
+        action="store_true",
+        help="let a device of the batch come back with another key, for devices that keep nothing "
+        "when they are switched off",
     )
 
 

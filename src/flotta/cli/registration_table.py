@@ -47,7 +47,13 @@ def _describe(batch: IssuedBatch, used: int) -> tuple[str, ...]:
     return (
         f"{used} of {specification.uses}" if specification.uses else "unlimited",
         f"{batch.expires:%Y-%m-%d %H:%M}" if batch.expires else "",
-        "\n".join([*_name_devices(specification), *_name_rules(specification)]),
+        "\n".join(
+            [
+                *_name_devices(specification),
+                *_name_rules(specification),
+                *["and again with another key"] * specification.allow_key_replacement,
+            ]
+        ),
     )
 
 

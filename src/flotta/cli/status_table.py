@@ -24,6 +24,7 @@ COLOURS = {
     "withheld": "yellow",
 }
 HEADINGS = ("Device", "State", "Labels", "Workloads", "Last seen", "Up", "Down")
+CODE = "Code"  # a column where a device waits that shows one
 
 
 def rows_as_data(rows: Iterable[DeviceRow]) -> list[dict[str, object]]:
@@ -33,8 +34,10 @@ def rows_as_data(rows: Iterable[DeviceRow]) -> list[dict[str, object]]:
 
 def rows_as_table(rows: Iterable[DeviceRow], now: datetime | None = None) -> Table:
     """Return the rows as a table for people."""
+    rows = list(rows)
+    has_codes = any(row.code for row in rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in HEADINGS:
+    for heading in (*HEADINGS, *[CODE] * has_codes):
         table.add_column(heading, justify="right" if heading in ("Up", "Down") else "left")
     for row in rows:
         labels = [f"{key}={value}" for key, value in row.labels.items()]
@@ -47,6 +50,7 @@ def rows_as_table(rows: Iterable[DeviceRow], now: datetime | None = None) -> Tab
             describe_age(row.last_seen, now),
             str(row.files_up),
             str(row.files_down),
+            *[row.code] * has_codes,
         )
     return table
 

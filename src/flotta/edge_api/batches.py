@@ -47,6 +47,7 @@ class Batch:
     name: str
     specification: Specification
     uid: str = ""  # of its object, where the store has one
+    certificates: tuple[str, ...] = ()  # SHA-256 of its certificates, former ones too
 
     @property
     def namespaces(self) -> tuple[str, ...]:
@@ -77,8 +78,8 @@ def read_batch(secret: StoredSecret, peer: Peer) -> Batch:
     """
     specification = _parse(secret)
     if specification is None:
-        return Batch(secret.name, replace(Specification(), namespaces=peer.namespaces))
-    return Batch(secret.name, specification)
+        specification = replace(Specification(), namespaces=peer.namespaces)
+    return Batch(secret.name, specification, certificates=fingerprints_of(secret))
 
 
 def _parse(secret: StoredSecret) -> Specification | None:

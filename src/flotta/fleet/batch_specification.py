@@ -16,6 +16,7 @@ from typing import cast
 
 from flotta.dns1123 import is_label, is_subdomain
 from flotta.fleet.registration_batches import (
+    HARDWARE_LABEL_PREFIX,
     HARDWARE_PATHS,
     MAX_DEVICE_ID,
     MAX_IDS,
@@ -196,14 +197,34 @@ def _labels(value: object, path: str) -> dict[str, str]:
     labels = {}
     for key, item in given.items():
         below = f"{path}[{printable(key, MAX_NAME)!r}]"
-        if not _is_label_key(key):
-            raise SpecificationError(below, "is not the key of a label")
-        if key in RESERVED_LABELS or key.startswith(RESERVED_LABEL_PREFIX):
-            raise SpecificationError(below, "is a label that only the control plane gives")
+        _require_free_key(key, below)
         labels[key] = _text(item, below, MAX_NAME)
-        if not LABEL_VALUE.fullmatch(labels[key]):
+        if not is_label_value(labels[key]):
             raise SpecificationError(below, "is not the value of a label")
     return labels
+
+
+def _device_labels(value: object, path: str) -> tuple[str, ...]:
+    keys = _texts(value, path, MAX_LABELS)
+    for index, key in enumerate(keys):
+        below = f"{path}[{index}]"
+        _require_free_key(key, below)
+        if key.startswith(HARDWARE_LABEL_PREFIX):
+            raise SpecificationError(below, "is a label that follows from the device's hardware")
+    return tuple(dict.fromkeys(keys))
+
+
+def is_label_value(text: str) -> bool:
+    """Tell whether Kubernetes allows the value of a label."""
+    return len(text) <= MAX_NAME and LABEL_VALUE.fullmatch(text) is not None
+
+
+def _require_free_key(key: str, path: str) -> None:
+    """Raise SpecificationError for what is not the key of a label that a batch may give."""
+    if not _is_label_key(key):
+        raise SpecificationError(path, "is not the key of a label")
+    if key in RESERVED_LABELS or key.startswith(RESERVED_LABEL_PREFIX):
+        raise SpecificationError(path, "is a label that only the control plane gives")
 
 
 def _is_label_key(key: str) -> bool:
@@ -286,7 +307,9 @@ def _refuse_constant(text: str) -> object:
 ATTRIBUTES = {
     "deviceIDs": "device_ids",
     "targetSet": "target_set",
+    "deviceLabels": "device_labels",
     "allowWithoutFingerprint": "allow_without_fingerprint",
+    "allowKeyReplacement": "allow_key_replacement",
     "serialNumbers": "serial_numbers",
     "hardware": "hardware",
     "sourceNetworks": "source_networks",
@@ -304,7 +327,9 @@ READERS: dict[str, Reader] = {
     "deviceIDs": _device_ids,
     "targetSet": _target_set,
     "labels": _labels,
+    "deviceLabels": _device_labels,
     "approval": _approval,
     "allowWithoutFingerprint": _flag,
+    "allowKeyReplacement": _flag,
     "revoked": _revoked,
 }

@@ -5,6 +5,9 @@ See docs/reference/control-plane.md#joining.
 
 from __future__ import annotations
 
+import re
+
+from flotta.protocol.console_code import console_code
 from flotta.resources.kinds import GROUP
 from flotta.resources.objects.devices import EdgeDevice, SignedRequest
 from flotta.resources.views import annotations_of, labels_of, spec_of, status_of
@@ -15,9 +18,19 @@ DECLINED_ANNOTATION = f"{GROUP}/declined"
 KEY_ANNOTATION = (
     f"{GROUP}/key-fingerprint"  # of the key that enrolled (request) or registered (device)
 )
-
+# Of a request: the short code of that key, for people who compare it with the device's console.
+CODE_ANNOTATION = f"{GROUP}/console-code"
+# Of an EdgeDevice: when another key took the place of the one that had registered (RFC 3339).
+KEY_REPLACED_ANNOTATION = f"{GROUP}/key-replaced"
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 # Of a request: hex SHA-256 of the registration certificate that it came with.
 CERTIFICATE_ANNOTATION = f"{GROUP}/registration-certificate"
+
+
+def code_of(request: SignedRequest) -> str:
+    """Return the console code of the key that a request is bound to, "" if it names none."""
+    key = annotations_of(request).get(KEY_ANNOTATION, "")
+    return console_code(key) if FINGERPRINT.fullmatch(key) else ""
 
 
 def is_registered(device: EdgeDevice) -> bool:

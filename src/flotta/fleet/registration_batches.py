@@ -58,6 +58,7 @@ REMOVAL_DAYS = 30  # days from expiry or revocation until the Edge API removes t
 # Labels that the control plane gives to EdgeDevices itself.
 RESERVED_LABELS = ("flotta/member-of", "edgedeviceSignedRequest")
 RESERVED_LABEL_PREFIX = "workload/"
+HARDWARE_LABEL_PREFIX = "device."  # of labels that follow from the hardware that a device reports
 # The fields of `status.hardware` that are single texts.
 HARDWARE_PATHS = (
     "hostname",
@@ -107,7 +108,9 @@ class SpecificationFields(TypedDict, total=False):
     targetSet: str
     labels: dict[str, str]
     approval: ApprovalFields
+    deviceLabels: list[str]
     allowWithoutFingerprint: bool
+    allowKeyReplacement: bool
     revoked: RevokedFields
 
 
@@ -164,7 +167,9 @@ class Specification:
     target_set: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     approval: ApprovalRule = ApprovalRule()
+    device_labels: tuple[str, ...] = ()  # keys of labels that devices may bring along
     allow_without_fingerprint: bool = False
+    allow_key_replacement: bool = False
     revoked: Revocation | None = None
 
     def state_at(self, now: datetime, not_after: datetime | None = None) -> State:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flotta.fleet.joining import code_of
 from flotta.fleet.registration_batches import APPROVAL_WITHHELD_ANNOTATION
 from flotta.fleet.status import request_state
 from flotta.printable_text import printable
@@ -31,6 +32,7 @@ def _request_lines(request: SignedRequest) -> list[str]:
     if state == "waiting for approval":
         return [
             f"{name} requests to join. Approve it with: flotta approve {name}",
+            *_describe_code(request),
             *_describe_withheld(request),
         ]
     decision = describe_decision(request)
@@ -42,6 +44,11 @@ def _request_lines(request: SignedRequest) -> list[str]:
         _operator_message(request),
         *decision,
     ]
+
+
+def _describe_code(request: SignedRequest) -> list[str]:
+    code = code_of(request)
+    return [f"If it shows a code on its console, that has to be {code}."] if code else []
 
 
 def _describe_withheld(request: SignedRequest) -> list[str]:

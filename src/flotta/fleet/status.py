@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flotta.fleet.adoption import is_withheld
-from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined, is_registered
+from flotta.fleet.joining import (
+    UNREGISTERED_LABEL,
+    code_of,
+    is_approved,
+    is_declined,
+    is_registered,
+)
 from flotta.fleet.presence import ready_status
 from flotta.fleet.quarantine import is_quarantined
 from flotta.fleet.registration_batches import APPROVAL_WITHHELD_ANNOTATION
@@ -59,7 +65,8 @@ class DeviceRow:
     """A device; `last_seen` is an RFC 3339 time, empty if it was never heard from.
 
     `decided_by` is who or which rule approved or declined it, "" if that is not recorded;
-    `waits_because` why no rule approved a request that waits.
+    `waits_because` why no rule approved a request that waits, `code` what the console of its device
+    shows.
     """
 
     namespace: str
@@ -73,6 +80,7 @@ class DeviceRow:
     files_down: int
     decided_by: str = ""
     waits_because: str = ""
+    code: str = ""
 
 
 def device_rows(
@@ -174,6 +182,7 @@ def _request_row(request: SignedRequest) -> DeviceRow:
         files_down=0,
         decided_by=_decided_by(request),
         waits_because=printable(withheld) if state == WAITING_STATE else "",
+        code=code_of(request) if state == WAITING_STATE else "",
     )
 
 

@@ -1,8 +1,8 @@
 """How the device gets its certificate: by the worker's registration and by renewal.
 
-The gateway adds the fingerprint of the pending key to the enrolment and the certificate request to
-the registration, and takes the certificate out of the response. The worker gets only the status
-(docs/reference/wire-protocol.md#from-the-worker-to-the-edge-api).
+The gateway adds the fingerprint of the pending key and the device's labels to the enrolment and the
+certificate request to the registration, and takes the certificate out of the response. The worker
+gets only the status (docs/reference/wire-protocol.md#from-the-worker-to-the-edge-api).
 """
 
 from __future__ import annotations
@@ -46,9 +46,16 @@ class CertificateRequests:
         self._lock = asyncio.Lock()
 
     def add_fingerprint(self, content: bytes) -> msgspec.Raw:
-        """Return the worker's enrolment with key fingerprint and, if missing, target namespace."""
+        """Return the worker's enrolment with what the gateway knows.
+
+        That is the key's fingerprint, the labels of the device and, if missing, target namespace.
+        """
         key = self._store.ensure_pending_key()
-        added = {"public_key_fingerprint": public_key_fingerprint(key.public_key())}
+        added: dict[str, object] = {
+            "public_key_fingerprint": public_key_fingerprint(key.public_key())
+        }
+        if self._settings.labels:
+            added["labels"] = dict(self._settings.labels)
         fields = _parse_object(content)
         if not fields.get("target_namespace"):
             added["target_namespace"] = self._settings.tags.get("namespace") or "default"

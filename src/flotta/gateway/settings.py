@@ -1,4 +1,4 @@
-"""The gateway's configuration: config.toml and tags.toml, paths and waiting times.
+"""The gateway's configuration: config.toml, tags.toml, labels.toml, paths and waiting times.
 
 The keys are in docs/reference/settings.md#gateway-configuration-file.
 """
@@ -15,9 +15,11 @@ from typing import TypedDict, Unpack
 from flotta.durable_files import read_bounded
 from flotta.identity.peers import is_device_id
 from flotta.own_names import DEVICE_PORT
+from flotta.protocol.models import MAX_BROUGHT_LABELS
 from flotta.settings import device as known
 
 MACHINE_ID = Path("/etc/machine-id")
+LABELS_FILE = "labels.toml"
 MAX_SIZE = 1 << 20  # bytes of a configuration file
 
 
@@ -51,6 +53,7 @@ class Settings:
     path_prefix: str = known.PATH_PREFIX.default
     log_level: str = known.DEVICE_LOG_LEVEL.default
     tags: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)  # that the device brings along
     device_folder: Path = Path("/etc/pki/consumer/device")
     state_folder: Path = known.STATE_DIR.path
     socket: Path = known.SOCKET.path
@@ -78,7 +81,7 @@ class Places(TypedDict, total=False):
 
 
 def load_settings(config: Path, tags: Path, **places: Unpack[Places]) -> Settings:
-    """Read both files; `places` override the defaults.
+    """Read both files and `labels.toml` beside the tags; `places` override the defaults.
 
     Raises ValueError with a sentence that names file and key.
     """
@@ -95,6 +98,7 @@ def load_settings(config: Path, tags: Path, **places: Unpack[Places]) -> Setting
         path_prefix=str(table.get(known.PATH_PREFIX.key, known.PATH_PREFIX.default)).strip("/"),
         log_level=str(table.get(known.DEVICE_LOG_LEVEL.key, known.DEVICE_LOG_LEVEL.default)),
         tags=load_tags(tags),
+        labels=load_labels(tags.with_name(LABELS_FILE)),
         device_folder=cert_file.parent / "device",
     )
     return replace(settings, **places)
@@ -104,6 +108,20 @@ def load_tags(path: Path) -> dict[str, str]:
     """Return the tags as strings; a missing file has none."""
     table = _read_toml(path) if path.exists() else {}
     return {key: _format_tag(path, key, value) for key, value in table.items()}
+
+
+def load_labels(path: Path) -> dict[str, str]:
+    """Return the labels that the device asks for when it joins; a missing file has none.
+
+    Raises ValueError with a sentence.
+    """
+    labels = (_read_toml(path) if path.exists() else {}).get("labels", {})
+    if not isinstance(labels, dict) or len(labels) > MAX_BROUGHT_LABELS:
+        raise ValueError(f"{path}: labels must be a table of at most {MAX_BROUGHT_LABELS} labels")
+    for key, value in labels.items():
+        if not isinstance(value, str):
+            raise ValueError(f"{path}: label {key} must be a string, so put its value in quotes")
+    return labels
 
 
 def _read_toml(path: Path) -> dict[str, object]:

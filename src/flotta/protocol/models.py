@@ -14,6 +14,8 @@ from flotta.protocol.hardware import THOUSANDS, HardwareInfo, Mount
 from flotta.protocol.metrics import Metrics, MetricsConfiguration
 from flotta.rfc3339 import NEVER
 
+MAX_BROUGHT_LABELS = 64  # labels that a device may bring along
+
 
 class _Content(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Base of contents and their parts: a field that is not set is not sent."""
@@ -29,13 +31,14 @@ class Features(_Content):
 class EnrolmentInfo(_Content):
     """`enrolment`: the request to join a namespace (docs/reference/wire-protocol.md#enrolment).
 
-    `public_key_fingerprint`, the hex SHA-256 of the key's SubjectPublicKeyInfo, is an addition to
-    the protocol of v0.2.
+    `public_key_fingerprint`, the hex SHA-256 of the key's SubjectPublicKeyInfo, and `labels`, which
+    the device brings along, are additions to the protocol of v0.2.
     """
 
     features: Features | None = None
     target_namespace: str = ""
     public_key_fingerprint: str = ""
+    labels: Annotated[dict[str, str], msgspec.Meta(max_length=MAX_BROUGHT_LABELS)] | None = None
 
 
 class RegistrationInfo(_Content):

@@ -114,6 +114,8 @@ def test_every_parameter_is_in_the_specification(client: Filled) -> None:
             "hardware": {"cpu.architecture": "aarch64"},
             "source_networks": ["192.0.2.0/24"],
         },
+        device_labels=["room"],
+        allow_key_replacement=True,
         allow_without_fingerprint=True,
     )
     assert specification(client, "berlin") == {
@@ -129,7 +131,9 @@ def test_every_parameter_is_in_the_specification(client: Filled) -> None:
             "hardware": {"cpu.architecture": "aarch64"},
             "sourceNetworks": ["192.0.2.0/24"],
         },
+        "deviceLabels": ["room"],
         "allowWithoutFingerprint": True,
+        "allowKeyReplacement": True,
     }
 
 

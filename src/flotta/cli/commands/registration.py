@@ -176,9 +176,17 @@ def _make_fields(options: argparse.Namespace) -> SpecificationFields:
         fields["targetSet"] = options.set
     if options.label:
         fields["labels"] = _read_pairs(options.label, "--label KEY=VALUE")
+    if options.device_label:
+        fields["deviceLabels"] = options.device_label
+    return _add_rule(_add_keys(fields, options), options)
+
+
+def _add_keys(fields: SpecificationFields, options: argparse.Namespace) -> SpecificationFields:
     if options.allow_without_fingerprint:
         fields["allowWithoutFingerprint"] = True
-    return _add_rule(fields, options)
+    if options.allow_key_replacement:
+        fields["allowKeyReplacement"] = True
+    return fields
 
 
 def _in_days(days: float) -> str:

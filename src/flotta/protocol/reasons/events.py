@@ -105,6 +105,24 @@ KEY_NOT_BOUND = EVENTS.add(
     "under this id gets the certificate.",
     "Approve it only if you know that the device is joining now.",
 )
+LABELS_NOT_ALLOWED = EVENTS.add(
+    "LabelsNotAllowed",
+    Event("EdgeDeviceSignedRequest", "Normal", "Edge API"),
+    "The device brings labels along that its [registration "
+    "batch](control-plane.md#labels-that-devices-bring-along) does not let it have; the message "
+    "names their keys. It joins without them.",
+    "Add the keys to `deviceLabels` of the batch and delete the request, or give the labels "
+    "yourself.",
+)
+KEY_REPLACED = EVENTS.add(
+    "KeyReplaced",
+    Event("EdgeDevice", "Normal", "Edge API"),
+    "The device joined again with another key, which its [registration "
+    "batch](control-plane.md#devices-that-keep-no-key) allows. The message has the console codes "
+    "of both keys.",
+    "Nothing, if the device keeps nothing when it is switched off. Otherwise two devices use one "
+    "id, or somebody has its medium: `flotta device quarantine NAME`.",
+)
 EXPIRED = EVENTS.add(
     "Expired",
     Event("EdgeDeviceSignedRequest", "Normal", "operator"),

@@ -151,9 +151,11 @@ OTHER_KEY = REFUSALS.add(
     "OtherKey",
     Refusal("403"),
     "The key is not the one that enrolled, or the request names no key and is not for whoever "
-    "comes first.",
+    "comes first; or the certificate is from before another key [took its "
+    "place](control-plane.md#devices-that-keep-no-key).",
     "If the device was reinstalled, delete its EdgeDeviceSignedRequest, or its "
-    "EdgeDevice if it has one; it then enrols again. Otherwise two devices use one "
+    "EdgeDevice if it has one; it then enrols again. For devices that keep no key when they are "
+    "switched off, set `allowKeyReplacement` of their batch. Otherwise two devices use one "
     "id: correct `client-id` of one.",
 )
 UNKNOWN_PATH = REFUSALS.add(

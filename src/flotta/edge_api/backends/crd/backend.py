@@ -296,6 +296,6 @@ def _make_joining(
     uses = Uses(client, caches.of(CONFIG_MAP), namespace)
     decisions = Decisions(client, uses, ListedIDs(caches.of(SECRET), namespace))
     return (
-        Enrolments(client, devices, batches, decisions, pending),
+        Enrolments(client, devices, batches, decisions, uses, pending),
         Registrations(client, devices, batches, uses),
     )

@@ -38,8 +38,11 @@ class Decisions:
             applicant.device_id,
             {"namespace": enrolment.namespace, "keyFingerprint": key},
         )
-        if use is not None and use.is_held_by_another(key):
+        if use is None or not use.is_held_by_another(key):
+            return decision
+        if not enrolment.replaces_key:
             return withhold(decision, batch.name, _describe_use(use))
+        await self._uses.hand_over(use, key)
         return decision
 
     async def _find_obstacle(self, enrolment: Enrolment) -> str:

@@ -7,17 +7,19 @@ decides about certificates. The rules are in docs/reference/control-plane.md#req
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
 from flotta.edge_api.backends.crd.batches import Batches
+from flotta.edge_api.backends.crd.brought_labels import report_ignored, sort_labels
 from flotta.edge_api.backends.crd.decisions import Decisions
+from flotta.edge_api.backends.crd.key_replacement import may_replace_key
 from flotta.edge_api.backends.crd.ownership import (
     gives_id,
     has_claim,
+    has_other_key,
     may_be_decided,
     moves,
     require_admitted_as_requested,
@@ -31,15 +33,23 @@ from flotta.edge_api.backends.crd.requests import (
     Enrolment,
     bind_request,
     new_request,
+    rebind_request,
     refresh_request,
     request_namespace,
 )
 from flotta.edge_api.backends.crd.unbound_keys import report_unbound
+from flotta.edge_api.backends.crd.uses import Uses
 from flotta.edge_api.batches import Batch, require_admitted
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet import hardware
 from flotta.fleet.approval_rules import Applicant
-from flotta.fleet.joining import KEY_ANNOTATION, REQUEST_NAMESPACE, has_joined, is_approved
+from flotta.fleet.joining import (
+    FINGERPRINT,
+    KEY_ANNOTATION,
+    REQUEST_NAMESPACE,
+    has_joined,
+    is_approved,
+)
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Features
 from flotta.protocol.reasons.refusals import INVALID_MESSAGE
@@ -53,7 +63,6 @@ from flotta.resources.objects.devices import Features as StoredFeatures
 from flotta.resources.objects.meta import MergePatch
 from flotta.resources.views import annotations_of, is_being_deleted, name_of
 
-FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 # Bytes of hardware as JSON in a request, of which thousands may wait. All of it is reported again
 # at the registration.
 FEATURES_LIMIT = 16 * 1024
@@ -68,12 +77,14 @@ class Enrolments:
         devices: Cache[EdgeDevice],
         batches: Batches,
         decisions: Decisions,
+        uses: Uses,
         pending: PendingRequests,
     ) -> None:
         self._client = client
         self._devices = devices
         self._batches = batches
         self._decisions = decisions
+        self._uses = uses
         self._pending = pending
 
     async def enrol(
@@ -98,7 +109,11 @@ class Enrolments:
         device = await self._client.get_or_none(EDGE_DEVICE, device_id, namespace)
         require_released(device)
         if not has_claim(enrolment, device, request):
-            require_same_key(device, request, enrolment.applicant.key_fingerprint)
+            if request is not None and self._replaces_key(enrolment, device, request):
+                request = await self._rebind(enrolment, request)
+                enrolment = replace(enrolment, replaces_key=True)
+            else:
+                require_same_key(device, request, enrolment.applicant.key_fingerprint)
         if device is not None and is_being_deleted(device):
             return False
         if request is None:
@@ -107,6 +122,23 @@ class Enrolments:
             return True
         await self._refresh(enrolment, request, device)
         return device is not None and is_approved(request)
+
+    def _replaces_key(
+        self, enrolment: Enrolment, device: EdgeDevice | None, request: SignedRequest
+    ) -> bool:
+        key = enrolment.applicant.key_fingerprint
+        if not has_other_key(device, request, key):
+            return False
+        return may_replace_key(enrolment.batch, device, request, self._uses)
+
+    async def _rebind(self, enrolment: Enrolment, request: SignedRequest) -> SignedRequest:
+        """Bind the request to the new key; what was decided about it stays."""
+        key = enrolment.applicant.key_fingerprint
+        if annotations_of(request).get(KEY_ANNOTATION) == key:
+            return request
+        patch = as_read(rebind_request(key), request)
+        name = name_of(request)
+        return await self._client.merge_patch(SIGNED_REQUEST, name, REQUEST_NAMESPACE, patch)
 
     async def _create(self, enrolment: Enrolment) -> bool:
         """Create the request; one that another device created first counts."""
@@ -120,6 +152,7 @@ class Enrolments:
                 return await self._record(enrolment)
         if not applicant.key_fingerprint:
             await report_unbound(self._client, batch, created)
+        await report_ignored(self._client, batch, created, enrolment.ignored_labels)
         return False
 
     async def _refresh(
@@ -175,7 +208,8 @@ def _read_enrolment(
     features = _stored_features(info.features) if info.features else None
     known = cast("Mapping[str, object]", features.get("hardware", {}) if features else {})
     applicant = Applicant(device_id, key, known, source_address)
-    return Enrolment(peer, batch, applicant, namespace, features)
+    brought = sort_labels(batch, info.labels)
+    return Enrolment(peer, batch, applicant, namespace, features, brought.taken, brought.ignored)
 
 
 def _stored_features(features: Features) -> StoredFeatures:

@@ -6,6 +6,7 @@ The rules are in docs/reference/wire-protocol.md#device-id-and-namespace.
 from __future__ import annotations
 
 from flotta.edge_api.backends.backend import Membership
+from flotta.edge_api.backends.crd.key_replacement import require_current_key
 from flotta.edge_api.backends.crd.membership import judge_membership
 from flotta.edge_api.backends.crd.quarantine import require_released
 from flotta.edge_api.backends.crd.tombstones import Tombstones
@@ -48,6 +49,7 @@ class Members:
             membership = judge_membership(peer, device)
         if membership in PRESENT:
             require_released(device)
+            require_current_key(device, peer)
         return membership
 
     async def require_active(self, peer: Peer) -> None:

@@ -85,10 +85,17 @@ def require_same_key(
     device: EdgeDevice | None, request: SignedRequest | None, fingerprint: str
 ) -> None:
     """Refuse another key than the one that registered, or before that, the one that enrolled."""
+    if has_other_key(device, request, fingerprint):
+        raise other_key()
+
+
+def has_other_key(
+    device: EdgeDevice | None, request: SignedRequest | None, fingerprint: str
+) -> bool:
+    """Tell whether another key registered, or before that, enrolled."""
     owner = device if device is not None and has_joined(device) else request
     bound = annotations_of(owner).get(KEY_ANNOTATION) if owner else None
-    if fingerprint and bound and bound != fingerprint:
-        raise other_key()
+    return bool(fingerprint and bound and bound != fingerprint)
 
 
 def require_admitted_as_requested(
@@ -142,7 +149,8 @@ def other_key() -> Refusal:
         403,
         "the key is not the one that enrolled; to accept the new one, delete the "
         "EdgeDeviceSignedRequest, or the EdgeDevice if there is one: then the device can enrol "
-        "again",
+        "again. For devices that keep no key when they are switched off, give their registration "
+        "batch allowKeyReplacement",
         reason=OTHER_KEY,
     )
 

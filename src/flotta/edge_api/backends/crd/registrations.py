@@ -8,9 +8,15 @@ itself, not the caches. The rules are in docs/reference/control-plane.md#registr
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from flotta.edge_api.backends.backend import RecordedRegistration
 from flotta.edge_api.backends.crd.batches import Batches
+from flotta.edge_api.backends.crd.key_replacement import (
+    may_replace_key,
+    report_replaced,
+    require_current_key,
+)
 from flotta.edge_api.backends.crd.ownership import (
     other_key,
     require_admitted_as_requested,
@@ -28,6 +34,7 @@ from flotta.fleet.approvals import approving_batch
 from flotta.fleet.former_labels import record_change, settle
 from flotta.fleet.joining import (
     KEY_ANNOTATION,
+    KEY_REPLACED_ANNOTATION,
     REQUEST_NAMESPACE,
     UNREGISTERED_LABEL,
     has_joined,
@@ -59,6 +66,16 @@ from flotta.resources.views import (
     status_of,
     uid_of,
 )
+from flotta.rfc3339 import format_time
+
+
+class _Attempt(NamedTuple):
+    """A registration that was recorded; `former` is the key whose place its key took, else ""."""
+
+    recorded: RecordedRegistration
+    request: SignedRequest
+    device: EdgeDevice
+    former: str
 
 
 class Registrations:
@@ -82,21 +99,38 @@ class Registrations:
         for namespace in batch.namespaces:
             require_released(self._devices.get(namespace, device_id))
 
-        async def attempt() -> tuple[RecordedRegistration, SignedRequest]:
+        async def attempt() -> _Attempt:
             request = await self._read_request(device_id)
             require_admitted_as_requested(batch, device_id, request, key_fingerprint)
             device = await self._read(device_id, request_namespace(request))
-            if has_joined(device):
-                _require_same_registration(device, key_fingerprint)
-            else:
+            former = ""
+            if not has_joined(device):
                 _require_may_join(peer, batch, device, request, key_fingerprint)
                 await self._count(batch, request, key_fingerprint)
-            return await self._record(device, info, key_fingerprint), request
+            elif self._replaces_key(batch, device, request, key_fingerprint):
+                former = annotations_of(device)[KEY_ANNOTATION]
+                await self._count(batch, request, key_fingerprint)
+            else:
+                _require_same_registration(device, key_fingerprint)
+            recorded = await self._record(device, info, key_fingerprint, replaces=bool(former))
+            return _Attempt(recorded, request, device, former)
 
-        recorded, request = await retry_on_conflict(attempt)
-        if KEY_ANNOTATION not in annotations_of(request):
-            await report_unbound(self._client, batch, request)
-        return recorded
+        done = await retry_on_conflict(attempt)
+        if KEY_ANNOTATION not in annotations_of(done.request):
+            await report_unbound(self._client, batch, done.request)
+        if done.former:
+            await report_replaced(self._client, batch, done.device, done.former, key_fingerprint)
+        return done.recorded
+
+    def _replaces_key(
+        self, batch: Batch, device: EdgeDevice, request: SignedRequest, key_fingerprint: str
+    ) -> bool:
+        """Tell whether a key that enrolled may take the place of the one that registered."""
+        if annotations_of(device).get(KEY_ANNOTATION) == key_fingerprint:
+            return False
+        has_enrolled = annotations_of(request).get(KEY_ANNOTATION) == key_fingerprint
+        is_let_in = has_enrolled and is_approved(request)
+        return is_let_in and may_replace_key(batch, device, request, self._uses)
 
     async def _count(self, batch: Batch, request: SignedRequest, key_fingerprint: str) -> None:
         """Require that the approval counts, and give the device a use of its batch."""
@@ -118,6 +152,7 @@ class Registrations:
 
         async def attempt() -> RecordedRegistration:
             device = await self._read(device_id, peer.namespace)
+            require_current_key(device, peer)  # as of now, not as the cache has it
             return await self._record(device, info, key_fingerprint)
 
         return await retry_on_conflict(attempt)
@@ -143,7 +178,12 @@ class Registrations:
         return device
 
     async def _record(
-        self, device: EdgeDevice, info: RegistrationInfo, fingerprint: str
+        self,
+        device: EdgeDevice,
+        info: RegistrationInfo,
+        fingerprint: str,
+        *,
+        replaces: bool = False,
     ) -> RecordedRegistration:
         annotations, before = annotations_of(device), status_of(device).get("hardware")
         is_first = not has_joined(device)
@@ -160,6 +200,8 @@ class Registrations:
             alone = hardware.reported_labels(info.hardware)
             former = settle(device, alone, datetime.now(UTC))
         former |= reported.annotations
+        if replaces:
+            former[KEY_REPLACED_ANNOTATION] = format_time(datetime.now(UTC))
         recorded = RecordedRegistration(namespace_of(device), uid_of(device))
         if not labels and not former and annotations.get(KEY_ANNOTATION) == fingerprint:
             return recorded

@@ -6,12 +6,17 @@ See docs/reference/control-plane.md#requests.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from flotta.edge_api.batches import Batch
 from flotta.fleet.approval_rules import Applicant, Decision, read_approval, write_approval
-from flotta.fleet.joining import CERTIFICATE_ANNOTATION, KEY_ANNOTATION, REQUEST_NAMESPACE
+from flotta.fleet.joining import (
+    CERTIFICATE_ANNOTATION,
+    CODE_ANNOTATION,
+    KEY_ANNOTATION,
+    REQUEST_NAMESPACE,
+)
 from flotta.fleet.registration_batches import (
     APPROVAL_ANNOTATION,
     APPROVAL_WITHHELD_ANNOTATION,
@@ -19,6 +24,7 @@ from flotta.fleet.registration_batches import (
     SOURCE_ADDRESS_ANNOTATION,
 )
 from flotta.identity.peers import Peer
+from flotta.protocol.console_code import console_code
 from flotta.resources.changes import change_metadata, change_spec
 from flotta.resources.objects.devices import Features, SignedRequest, SignedRequestSpec
 from flotta.resources.objects.meta import MergePatch
@@ -43,6 +49,9 @@ class Enrolment:
     applicant: Applicant
     namespace: str
     features: Features | None
+    labels: Mapping[str, str] = field(default_factory=dict)  # that the batch lets it bring along
+    ignored_labels: tuple[str, ...] = ()  # keys of the others
+    replaces_key: bool = False  # its batch lets it take the place of another key of its id
 
 
 def request_namespace(request: SignedRequest) -> str:
@@ -79,7 +88,7 @@ def new_request(enrolment: Enrolment, decision: Decision, now: datetime) -> Sign
     noted = {
         CERTIFICATE_ANNOTATION: enrolment.peer.fingerprint,
         BATCH_ANNOTATION: batch.name,
-        KEY_ANNOTATION: applicant.key_fingerprint,
+        **_key_notes(applicant.key_fingerprint),
         SOURCE_ADDRESS_ANNOTATION: applicant.source_address,
         APPROVAL_ANNOTATION: (
             write_approval(batch.name, batch.uid, decision, now) if decision.approves else ""
@@ -89,8 +98,8 @@ def new_request(enrolment: Enrolment, decision: Decision, now: datetime) -> Sign
     spec: SignedRequestSpec = {"targetNamespace": enrolment.namespace, "approved": False}
     if batch.specification.target_set:
         spec["targetSet"] = batch.specification.target_set
-    if batch.specification.labels:
-        spec["labels"] = dict(batch.specification.labels)
+    if labels := {**enrolment.labels, **batch.specification.labels}:
+        spec["labels"] = labels
     if enrolment.features is not None:
         spec["features"] = enrolment.features
     return {
@@ -107,7 +116,12 @@ def bind_request(request: SignedRequest, key_fingerprint: str) -> MergePatch:
     """Return the patch that gives a request without a key this one, empty for none."""
     if not key_fingerprint or KEY_ANNOTATION in annotations_of(request):
         return {}
-    return change_metadata({"annotations": {KEY_ANNOTATION: key_fingerprint}})
+    return rebind_request(key_fingerprint)
+
+
+def rebind_request(key_fingerprint: str) -> MergePatch:
+    """Return the patch that gives a request this key, whatever it had."""
+    return change_metadata({"annotations": {**_key_notes(key_fingerprint)}})
 
 
 def refresh_request(
@@ -125,7 +139,7 @@ def refresh_request(
     if _is_same_approval(known, new):
         changed.pop(APPROVAL_ANNOTATION, None)
     if KEY_ANNOTATION in new and new[KEY_ANNOTATION] != known.get(KEY_ANNOTATION):
-        changed[KEY_ANNOTATION] = new[KEY_ANNOTATION]
+        changed |= _key_notes(new[KEY_ANNOTATION])
     patch = change_metadata({"annotations": changed} if changed else {})
     if moves:
         return {**patch, **change_spec(request, spec_of(wanted))}
@@ -133,6 +147,13 @@ def refresh_request(
         completed: SignedRequestSpec = {**spec_of(wanted), **spec_of(request)}
         return {**patch, **change_spec(request, completed)}
     return patch
+
+
+def _key_notes(key_fingerprint: str) -> dict[str, str]:
+    """Return the annotations of a request of this key, none for ""."""
+    if not key_fingerprint:
+        return {}
+    return {KEY_ANNOTATION: key_fingerprint, CODE_ANNOTATION: console_code(key_fingerprint)}
 
 
 def _is_same_approval(known: Mapping[str, str], new: Mapping[str, str]) -> bool:

@@ -47,6 +47,10 @@ class Uses:
         if uses is not None and len(slots) >= uses and slots.find(device_id) is None:
             raise _exhausted(batch, uses)
 
+    def has_use(self, batch: Batch, device_id: str) -> bool:
+        """Tell whether a device is known to have a use of the batch."""
+        return self._known(batch).find(device_id) is not None
+
     async def claim(self, batch: Batch, device_id: str, use: UseFields) -> Use | None:
         """Give the device a slot of the batch; one that it has stays its only one.
 

@@ -108,6 +108,18 @@ options:
         type: list
         elements: str
         default: []
+  device_labels:
+    description:
+      - Keys of labels that devices may bring along, such as those of the ISO that they booted. Labels of the batch win.
+    type: list
+    elements: str
+    default: []
+  allow_key_replacement:
+    description:
+      - Whether a device that came with this batch may come back with another key under its id, and keeps its approval. For devices that
+        keep nothing when they are switched off. Whoever holds the certificate of the batch can then take the place of its devices.
+    type: bool
+    default: false
   allow_without_fingerprint:
     description:
       - Whether to admit agents that do not announce their key, as those of Project Flotta v0.2.
@@ -290,6 +302,8 @@ class Parameters(api.Connection, api.Waiting):
     labels: Mapping[str, Json]  # YAML makes numbers of some values
     target_set: str | None
     approval: Mapping[str, Json] | None
+    device_labels: Sequence[str]
+    allow_key_replacement: bool
     allow_without_fingerprint: bool
     reopen: bool
     reason: str
@@ -322,6 +336,8 @@ def only_names(parameters: Parameters) -> bool:
         parameters.labels,
         parameters.target_set,
         parameters.approval,
+        parameters.device_labels,
+        parameters.allow_key_replacement,
         parameters.allow_without_fingerprint,
     )
     usual = list(parameters.namespaces) == [DEFAULT_NAMESPACE]
@@ -343,6 +359,10 @@ def make_fields(parameters: Parameters, expires: str | None) -> SpecificationFie
         fields["labels"] = {key: str(value) for key, value in parameters.labels.items()}
     if parameters.approval is not None:
         fields["approval"] = make_rule(parameters.approval)
+    if parameters.device_labels:
+        fields["deviceLabels"] = list(parameters.device_labels)
+    if parameters.allow_key_replacement:
+        fields["allowKeyReplacement"] = True
     if parameters.allow_without_fingerprint:
         fields["allowWithoutFingerprint"] = True
     return fields
@@ -612,6 +632,8 @@ def main() -> None:
             "labels": {"type": "dict", "default": {}},
             "target_set": {"type": "str"},
             "approval": {"type": "dict", "options": APPROVAL},
+            "device_labels": {"type": "list", "elements": "str", "default": []},
+            "allow_key_replacement": {"type": "bool", "default": False},
             "allow_without_fingerprint": {"type": "bool", "default": False},
             "reopen": {"type": "bool", "default": False},
             "reason": {"type": "str", "default": ""},

@@ -1,0 +1,268 @@
+"""Devices that come back with another key, as their batch allows or not."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from edge_api_store import Store, running
+from joining_device import (
+    AUTOMATIC,
+    KEY,
+    LATER,
+    OTHERS,
+    OURS,
+    OWN,
+    SECOND,
+    approve,
+    batch,
+    enrol,
+    noted,
+    register,
+)
+
+from flotta.edge_api.backends.backend import Membership
+from flotta.edge_api.backends.crd.backend import CrdBackend
+from flotta.edge_api.refusals import Refusal
+from flotta.identity.authority import CLOCK_SKEW
+from flotta.identity.peers import Peer
+from flotta.protocol.console_code import console_code
+from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET, SIGNED_REQUEST
+from waiting import eventually
+
+pytestmark = pytest.mark.looptime(start=time.monotonic)  # the fixtures had real time
+RULE: dict[str, Any] = {"uses": 1, "approval": AUTOMATIC, "allowKeyReplacement": True}
+THIRD = "12" * 32
+
+
+@pytest.fixture
+def store() -> Store:
+    """Return a store with a batch that lets keys be replaced, and one that does not."""
+    store = Store()
+    store.put(SECRET, batch("sticks", OWN, **RULE))
+    store.put(SECRET, batch("cheap", OTHERS))
+    return store
+
+
+@pytest.fixture
+async def backend(store: Store) -> AsyncIterator[CrdBackend]:
+    async with running(store) as backend:
+        yield backend
+
+
+async def join(store: Store, backend: CrdBackend, certificate: str = OWN, key: str = KEY) -> None:
+    assert await enrol(backend, certificate, key) == "waits"
+    approve(store)
+    assert await register(backend, certificate, key) == "joined"
+    found = copy.deepcopy(store.device())
+    found["metadata"]["labels"].pop("edgedeviceSignedRequest", None)
+    store.put(EDGE_DEVICE, found)
+
+
+async def comes_back(backend: CrdBackend, key: str) -> None:
+    """Enrol with another key, once the watch has told of the use."""
+
+    async def look() -> bool:
+        return await enrol(backend, OWN, key) == "may register"
+
+    await eventually(look)
+
+
+def device_peer(key: str, issued: datetime | None = None) -> Peer:
+    """Return the holder of a certificate that was issued now or at that time."""
+    start = (issued or datetime.now(UTC)).replace(microsecond=0) - CLOCK_SKEW
+    return Peer("device", "d-17", "default", ("default",), "u-1", "", key, start, LATER)
+
+
+def change(store: Store, **fields: Any) -> None:
+    """Change the EdgeDevice."""
+    found = copy.deepcopy(store.device())
+    for name, value in fields.items():
+        found[name] = {**found.get(name, {}), **value}
+    store.put(EDGE_DEVICE, found)
+
+
+async def test_another_key_takes_the_place_of_the_first_and_no_further_use(
+    store: Store, backend: CrdBackend
+) -> None:
+    await join(store, backend)
+    decision = store.objects[SIGNED_REQUEST]["d-17"]["status"]
+
+    await comes_back(backend, SECOND)
+    assert await register(backend, OWN, SECOND) == "joined"
+
+    assert noted(store)["key-fingerprint"] == SECOND
+    assert noted(store)["console-code"] == console_code(SECOND)
+    assert store.objects[SIGNED_REQUEST]["d-17"]["status"] == decision
+    annotations = store.device()["metadata"]["annotations"]
+    assert annotations[f"{OURS}/key-fingerprint"] == SECOND
+    uses = [item["data"] for item in store.objects[CONFIG_MAP].values()]
+    assert [(use["deviceID"], use["keyFingerprint"]) for use in uses] == [("d-17", SECOND)]
+    assert store.events == ["EdgeDevice KeyReplaced"]
+
+
+async def test_a_response_that_was_lost_is_repeated_without_another_event(
+    store: Store, backend: CrdBackend
+) -> None:
+    await join(store, backend)
+    await comes_back(backend, SECOND)
+    for _ in range(2):
+        assert await register(backend, OWN, SECOND) == "joined"
+    assert store.events == ["EdgeDevice KeyReplaced"]
+
+
+async def test_certificates_from_before_are_refused_and_renewals_are_not(
+    store: Store, backend: CrdBackend
+) -> None:
+    await join(store, backend)
+    now = datetime.now(UTC)
+    former, renewed = device_peer(KEY, now - timedelta(hours=1)), device_peer(THIRD, now)
+    assert await backend.membership(former) is Membership.ACTIVE
+    await comes_back(backend, SECOND)
+    await register(backend, OWN, SECOND)
+
+    async def is_refused() -> bool:
+        try:
+            await backend.membership(former)
+        except Refusal as refusal:
+            return (refusal.status, refusal.reason) == (403, "OtherKey")
+        return False
+
+    await eventually(is_refused)
+    with pytest.raises(Refusal, match="with another key"):
+        await backend.register(former, "d-17", RegistrationInfo(), "34" * 32)
+    assert await backend.membership(device_peer(SECOND, now - timedelta(days=1))) is not None
+    assert await backend.membership(renewed) is Membership.ACTIVE
+
+
+async def test_a_device_that_waits_gets_the_approval_with_its_next_key(
+    store: Store, backend: CrdBackend
+) -> None:
+    assert await enrol(backend, OWN) == "waits"
+    assert await enrol(backend, OWN, SECOND) == "waits"
+    assert "approval" in noted(store)
+    assert noted(store)["key-fingerprint"] == SECOND
+    # Its next enrolment finds its own use.
+    assert await enrol(backend, OWN, SECOND) == "waits"
+    assert "approval" in noted(store)
+    approve(store)
+    assert await enrol(backend, OWN, THIRD) == "may register"
+    assert await register(backend, OWN, SECOND) == "OtherKey"
+    assert await register(backend, OWN, THIRD) == "joined"
+    assert store.events == []
+
+
+async def test_a_key_that_has_not_enrolled_replaces_none(store: Store, backend: CrdBackend) -> None:
+    await join(store, backend)
+    assert await register(backend, OWN, SECOND) == "AlreadyRegistered"
+
+
+async def test_a_device_of_another_batch_keeps_its_key(store: Store, backend: CrdBackend) -> None:
+    await join(store, backend, OTHERS)
+    assert await enrol(backend, OWN, SECOND) == "OtherKey"
+    assert await register(backend, OWN, SECOND) == "AlreadyRegistered"
+
+
+async def test_without_the_option_the_refusal_names_it(store: Store, backend: CrdBackend) -> None:
+    await join(store, backend, OTHERS)
+    info = EnrolmentInfo(public_key_fingerprint=SECOND)
+    peer = Peer("registration", "", "default", ("default",), None, OTHERS, "", LATER, LATER)
+    with pytest.raises(Refusal, match="allowKeyReplacement") as caught:
+        await backend.enrol(peer, "d-17", info, None)
+    assert caught.value.reason == "OtherKey"
+
+
+async def test_a_batch_that_was_created_again_under_the_name_replaces_nothing(
+    store: Store, backend: CrdBackend
+) -> None:
+    await join(store, backend)
+    store.remove(SECRET, "sticks")
+    store.put(SECRET, batch("sticks", THIRD, **{**RULE, "uses": 5}))
+
+    async def is_known() -> bool:
+        return await enrol(backend, THIRD, SECOND) == "OtherKey"
+
+    await eventually(is_known)
+    assert await register(backend, THIRD, SECOND) == "AlreadyRegistered"
+
+
+async def test_an_ended_batch_replaces_nothing(store: Store, backend: CrdBackend) -> None:
+    await join(store, backend)
+    ended = {"expires": "2026-01-01T00:00:00Z"}, {"revoked": {"at": "2026-01-01T00:00:00Z"}}
+    for end, reason in zip(ended, ("CertificateExpired", "RegistrationRevoked"), strict=True):
+        store.put(SECRET, batch("sticks", OWN, **RULE, **end))
+        assert await enrol(backend, OWN, SECOND) == reason
+        assert await register(backend, OWN, SECOND) == reason
+
+
+async def test_a_declined_device_keeps_its_key(store: Store, backend: CrdBackend) -> None:
+    assert await enrol(backend, OWN) == "waits"
+    found = copy.deepcopy(store.objects[SIGNED_REQUEST]["d-17"])
+    found["metadata"]["annotations"][f"{OURS}/declined"] = "true"
+    store.put(SIGNED_REQUEST, found)
+    assert await enrol(backend, OWN, SECOND) == "OtherKey"
+
+
+async def test_a_device_that_leaves_keeps_its_key(store: Store, backend: CrdBackend) -> None:
+    await join(store, backend)
+    change(store, metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
+    assert await enrol(backend, OWN, SECOND) == "OtherKey"
+    assert await register(backend, OWN, SECOND) == "DeviceLeaving"
+
+
+async def test_a_quarantined_device_keeps_its_key(store: Store, backend: CrdBackend) -> None:
+    await join(store, backend)
+    change(store, spec={"quarantine": {"pods": "Stop"}})
+    assert await enrol(backend, OWN, SECOND) == "DeviceQuarantined"
+    assert await register(backend, OWN, SECOND) == "DeviceQuarantined"
+
+
+async def test_an_adopted_device_keeps_its_key(store: Store, backend: CrdBackend) -> None:
+    await join(store, backend)
+    former = {f"{OURS}/former-uid": "u-0", f"{OURS}/former-key-fingerprint": KEY}
+    annotations = {**store.device()["metadata"]["annotations"], **former}
+    change(store, metadata={"annotations": annotations})
+    assert await enrol(backend, OWN, SECOND) == "OtherKey"
+
+
+@pytest.mark.parametrize("left", ["key-fingerprint", "registration-certificate"])
+async def test_a_device_of_an_earlier_release_keeps_its_key(
+    store: Store, backend: CrdBackend, left: str
+) -> None:
+    """Requests of releases before batches name the certificate alone, those of v0.2 no key."""
+    await join(store, backend)
+    found = copy.deepcopy(store.objects[SIGNED_REQUEST]["d-17"])
+    annotations = found["metadata"]["annotations"]
+    kept = {"key-fingerprint", left}
+    found["metadata"]["annotations"] = {
+        f"{OURS}/{key}": annotations[f"{OURS}/{key}"] for key in kept
+    }
+    store.put(SIGNED_REQUEST, found)
+    assert await enrol(backend, OWN, SECOND) == "OtherKey"
+
+
+async def test_a_device_whose_use_was_given_back_keeps_its_key(
+    store: Store, backend: CrdBackend
+) -> None:
+    await join(store, backend)
+    store.remove(CONFIG_MAP, "sticks-1")
+
+    async def is_refused() -> bool:
+        return await enrol(backend, OWN, SECOND) == "OtherKey"
+
+    await eventually(is_refused)
+
+
+async def test_a_device_whose_edge_device_was_deleted_waits_for_a_person(
+    store: Store, backend: CrdBackend
+) -> None:
+    await join(store, backend)
+    store.remove(EDGE_DEVICE, "d-17")
+    store.remove(SIGNED_REQUEST, "d-17")
+    assert await enrol(backend, OWN, SECOND) == "waits"
+    assert "another key" in noted(store)["approval-withheld"]
