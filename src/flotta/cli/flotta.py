@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from flotta.cli.commands import run_command
+from flotta.cli.image_options import add_image
 from flotta.cli.kubeconfig import LOCAL_KUBECONFIG
 from flotta.cli.registration_options import add_registration
 from flotta.cli.subcommands import Commands
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_decommission(commands)
     _add_device(commands)
     add_registration(commands)
+    add_image(commands)
     _add_certificates(commands)
     _add_explain(commands)
     _add_manifests(commands)

@@ -72,9 +72,12 @@ class Settings:
     installer: InstallerSettings | None = None
 
 
-def parse_settings(given: Mapping[str, object]) -> Settings:
-    """Return the checked settings. Raises ImageError with the path of the first wrong field."""
-    fields = Fields(given)
+def parse_settings(given: Mapping[str, object], path: str = "") -> Settings:
+    """Return the checked settings; `path` is before that of each field.
+
+    Raises ImageError with the path of the first wrong field.
+    """
+    fields = Fields(given, path)
     credential = check_credential(
         certificate=_required(fields, "certificate"),
         key=_required(fields, "key"),

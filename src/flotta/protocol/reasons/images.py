@@ -52,7 +52,7 @@ BASE_UNKNOWN = BASES.add(
     Image(READ_BASE),
     "It is not known how settings are put into this ISO: it is neither a base image of flotta.edge "
     "nor an installer of Debian.",
-    "Use one of these, or give the settings on a second medium, a seed.",
+    "Use one of these, or give the settings on a second medium: `flotta image seed`.",
 )
 AREA_TOO_SMALL = BASES.add(
     "AreaTooSmall",
@@ -105,7 +105,7 @@ DESTINATION_FOREIGN = DESTINATIONS.add(
     "DestinationForeign",
     Image(WRITE),
     "The file that would be replaced is none that flotta.edge made.",
-    "Choose another name, or allow it with `force`.",
+    "Choose another name, or allow it with `--force` (module: `force`).",
 )
 DESTINATION_BUSY = DESTINATIONS.add(
     "DestinationBusy",

@@ -1,0 +1,127 @@
+"""`flotta image`: what a person types, and what is printed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flotta.cli.flotta import main
+from flotta.images.personalise.show import show
+from small_iso import fleet, make_base
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    make_base(tmp_path / "base.iso")
+    stick = tmp_path / "stick"  # as `flotta registration issue --output stick` writes it
+    stick.mkdir()
+    for name, content in (
+        ("client.crt", fleet().certificate),
+        ("client.key", fleet().key),
+        ("ca.crt", fleet().ca),
+    ):
+        (stick / name).write_text(content)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def flotta(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    main(["image", *words])
+    return capsys.readouterr().out
+
+
+WANTED = ("--registration", "stick", "--server", "edge.example", "--batch", "berlin")
+
+
+def test_an_iso_is_personalised_shown_verified_and_reset(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    personalise = ("personalise", "--base", "base.iso", "--output", "till.iso", *WANTED)
+    assert "till.iso would be written" in flotta(capsys, *personalise, "--check")
+    assert not (work / "till.iso").exists()
+    assert "till.iso is written" in flotta(capsys, *personalise)
+    assert "till.iso is up to date" in flotta(capsys, *personalise)
+
+    shown = flotta(capsys, "show", "till.iso")
+    assert "edge.example:8043" in shown
+    assert "personalised" in shown
+    assert json.loads(flotta(capsys, "show", "till.iso", "-o", "json"))["manifest"]["batch"] == (
+        "berlin"
+    )
+    assert "is right" in flotta(capsys, "verify", "till.iso", "--base", "base.iso")
+    assert "no settings any more" in flotta(capsys, "reset", "till.iso")
+    assert (work / "till.iso").read_bytes() == (work / "base.iso").read_bytes()
+
+
+def test_options_count_more_than_the_file_of_settings(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (work / "keys").write_text("# of the administrators\nssh-ed25519 AAAA admin\n")
+    (work / "settings.yml").write_text("server: other.example\ndevice_id: till-1\n")
+    options = ("--label", "site=berlin", "--ssh-key", "keys")
+    output = ("--settings", "settings.yml", "--output", "seed.img")
+    flotta(capsys, "seed", *output, *WANTED, *options)
+
+    manifest = show(work / "seed.img").manifest
+    assert manifest is not None
+    assert (manifest.server, manifest.device_id) == ("edge.example:8043", "till-1")
+    assert manifest.labels == {"site": "berlin"}
+    assert "/root/.ssh/authorized_keys" in {file.path for file in manifest.files}
+
+
+def test_one_file_of_settings_makes_many_media(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = [{"dest": f"till-{n}.iso", "device_id": f"till-{n}"} for n in range(3)]
+    (work / "settings.yml").write_text(json.dumps({"outputs": outputs}))
+
+    said = flotta(
+        capsys, "personalise", "--base", "base.iso", "--settings", "settings.yml", *WANTED
+    )
+
+    assert said.count(" is written") == 3
+    manifest = show(work / "till-2.iso").manifest
+    assert manifest is not None
+    assert manifest.device_id == "till-2"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "path"),
+    [
+        ([], "outputs"),
+        ([{"device_id": "a"}], "outputs[0].dest"),
+        ([{"dest": "a.iso"}, {"dest": "./a.iso"}], "outputs"),
+        ([{"dest": "a.iso"}, {"dest": "b.iso", "device_id": "A B"}], "outputs[1].device_id"),
+    ],
+)
+def test_nothing_is_written_when_one_of_many_is_wrong(
+    outputs: list[object], path: str, work: Path
+) -> None:
+    (work / "settings.yml").write_text(json.dumps({"outputs": outputs}))
+    words = ["personalise", "--base", "base.iso", "--settings", "settings.yml", *WANTED]
+    with pytest.raises(SystemExit, match="InvalidSettings") as caught:
+        main(["image", *words])
+    assert f"The setting {path} " in str(caught.value)
+    assert not list(work.glob("?.iso"))
+
+
+def test_a_refusal_is_one_sentence(work: Path) -> None:
+    words = ["personalise", "--base", "missing.iso", "--output", "a.iso", *WANTED]
+    with pytest.raises(SystemExit) as caught:
+        main(["image", *words])
+    assert str(caught.value).startswith("flotta: missing.iso cannot be opened")
+    assert str(caught.value).endswith("[BaseNotFound]")
+
+
+def test_a_warning_about_the_certificate_is_said_once(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = fleet(days=365)
+    for name, content in (("client.crt", long.certificate), ("client.key", long.key)):
+        (work / "stick" / name).write_text(content)
+    (work / "stick" / "ca.crt").write_text(long.ca)
+    (work / "settings.yml").write_text('{"outputs": [{"dest": "a.iso"}, {"dest": "b.iso"}]}')
+    main(["image", "personalise", "--base", "base.iso", "--settings", "settings.yml", *WANTED])
+    assert capsys.readouterr().err.count("whoever finds the medium") == 1
