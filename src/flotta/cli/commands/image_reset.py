@@ -9,7 +9,7 @@ from flotta.images.personalise.reset import reset
 
 def run(options: argparse.Namespace) -> str:
     """Return what was done. Raises ValueError with a sentence."""
-    if reset(options.iso):
+    if reset(options.iso).changed:
         return (
             f"{options.iso} has no settings any more. Copies and sticks that were made have them."
         )

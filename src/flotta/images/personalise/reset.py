@@ -9,6 +9,7 @@ from flotta.images.directory_lock import lock_directory
 from flotta.images.errors import ImageError
 from flotta.images.iso.iso9660 import Iso, open_iso
 from flotta.images.personalise.medium import Medium, read_medium
+from flotta.images.personalise.removal import Before
 from flotta.images.publication import explain_write_error
 from flotta.protocol.reasons.images import BASE_UNKNOWN, VERIFICATION_FAILED
 
@@ -25,8 +26,8 @@ def require_medium(iso: Iso) -> Medium:
     return medium
 
 
-def reset(path: Path, check: bool = False) -> bool:
-    """Overwrite the area with zeros; return whether it was not free, or would not be.
+def reset(path: Path, check: bool = False) -> Before:
+    """Overwrite the area with zeros; return what was there. With `check` nothing is written.
 
     A reset that is interrupted is completed by the next one. Raises ImageError.
     """
@@ -35,13 +36,14 @@ def reset(path: Path, check: bool = False) -> bool:
         area = medium.area
         pristine = bytes(area.size)
         if iso.read_at(area.offset, area.size) == pristine:
-            return False
+            return Before(False)
+        before = Before(True, medium.payload.manifest if medium.payload else None)
         if check:
-            return True
+            return before
         _overwrite(path, area.offset, pristine)
         if iso.read_at(area.offset, area.size) != pristine:
             raise ImageError(VERIFICATION_FAILED, f"The area of {path} is not free. Try again.")
-    return True
+    return before
 
 
 def _overwrite(path: Path, offset: int, data: bytes) -> None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar, cast
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.common.respawn import has_respawned, respawn_module
+from ansible_collections.flotta.edge.plugins.module_utils import programs
 
 # Errors of this module and of the modules when they import flotta. Its names are used only in
 # functions that `run` calls when there is no error, and in annotations, which are never evaluated.
@@ -37,16 +36,11 @@ WAIT_SPEC = {
     "wait_timeout": {"type": "int", "default": 120},
     "wait_sleep": {"type": "int", "default": 1},
 }
-# Where the role flotta.edge.programs installs flotta-edge: for one user, or for the machine.
-PROGRAMS = ("~/.local/share/flotta", "/opt/flotta")
+PROGRAMS = programs.PROGRAMS
 MISSING = (
     "flotta-edge is not installed on this machine. Run the module on the control plane, where the role "
     "flotta.edge.operator installs it, or install it here with the role flotta.edge.programs "
     "(programs_extras: [control-plane], programs_directory: ~/.local/share/flotta)."
-)
-OTHER_RELEASE = (
-    "flotta-edge on this machine is incomplete, or of another release than this collection ({0}). Install the same "
-    "release with the role flotta.edge.operator on the control plane, or with flotta.edge.programs on other machines."
 )
 
 
@@ -74,7 +68,7 @@ def run(
 
     Of what `work` raises, ApiError, ValueError and TimeoutError fail the module with a sentence.
     """
-    _require_programs(module)
+    programs.require_programs(module, import_errors, MISSING, PROGRAMS)
     try:
         result = asyncio.run(_connect_and_work(connection, work))
     except ApiError as error:
@@ -84,37 +78,6 @@ def run(
     except (ValueError, TimeoutError) as error:
         module.fail_json(msg=printable_lines(str(error)))
     module.exit_json(**result)
-
-
-def _require_programs(module: AnsibleModule) -> None:
-    """Continue in the Python that has flotta-edge; fail the module when there is none."""
-    if not import_errors:
-        return
-    python = find_python()
-    if python and not has_respawned():
-        # Delegated tasks cannot choose an interpreter, so the module switches to the right one itself.
-        respawn_module(python)
-    error = import_errors[0]
-    lines = traceback.format_exception(type(error), error, error.__traceback__)
-    module.fail_json(msg=describe_import_error(error), exception="".join(lines))
-
-
-def describe_import_error(error: ImportError) -> str:
-    """Say whether flotta-edge is not installed at all, or is of another release."""
-    if isinstance(error, ModuleNotFoundError) and error.name == "flotta":
-        return MISSING
-    return OTHER_RELEASE.format(error)
-
-
-def find_python() -> str | None:
-    """Return the Python that has flotta-edge, or None."""
-    folders = (os.environ.get("FLOTTA_PROGRAMS"), *PROGRAMS)
-    found = (
-        os.path.join(os.path.expanduser(folder), "current/bin/python")
-        for folder in folders
-        if folder
-    )
-    return next((python for python in found if os.path.exists(python)), None)
 
 
 def find_kubeconfig(connection: Connection) -> str | None:
