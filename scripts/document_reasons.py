@@ -61,7 +61,8 @@ SECTIONS: dict[str, Sequence[Reason]] = {
     "Bases": images.BASES,
     "Credentials and settings": images.CREDENTIALS,
     "Files that are written": images.DESTINATIONS,
-    "Devices that run from an image": live.WARNINGS,
+    "State": live.STATE,
+    "Settings and device id": live.WARNINGS,
     "While Kubernetes starts the control plane": installation.PODS,
 }
 FIRST, LAST = "Reason", ("Meaning", "What to do")

@@ -7,12 +7,33 @@ codes as texts.
 from __future__ import annotations
 
 PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
+    "unit/live/test_boots.py": {
+        "test_an_id_in_the_state_counts_and_another_one_on_the_medium_is_warned_of": (
+            "DeviceIDDiffers",
+        ),
+        "test_an_id_that_cannot_be_stored_is_warned_of": ("DeviceIDNotStored",),
+        "test_a_part_of_the_state_that_cannot_be_mounted_is_warned_of": ("StateIncomplete",),
+        "test_a_stick_that_fails_is_warned_of_and_the_device_starts": ("StateFailed",),
+    },
+    "unit/live/test_foreign_contents.py": {
+        "test_a_disk_that_is_not_empty_is_left_alone": ("StateDiskTaken",),
+        "test_what_blkid_knows_behind_the_iso_is_left_alone": ("StatePlaceTaken",),
+    },
+    "unit/live/test_state_disk.py": {
+        "test_a_disk_that_is_not_there_is_named": ("StateDiskMissing",),
+        "test_the_boot_medium_a_small_disk_and_one_in_use_are_left_alone": ("StateDiskUnsuitable",),
+    },
+    "unit/live/test_state_on_medium.py": {
+        "test_a_damaged_file_system_is_repaired_or_left_alone_but_never_made_again": (
+            "StateDamaged",
+        ),
+        "test_a_medium_that_cannot_be_written_is_left_alone": ("StateReadOnly",),
+        "test_a_medium_that_is_not_an_iso_with_its_table_is_left_alone": ("StateUnsuitable",),
+        "test_a_medium_that_is_too_small_says_how_large_it_must_be": ("StateTooSmall",),
+    },
     "unit/live/test_preparation.py": {
         "test_a_base_without_settings_says_so_and_has_an_id_all_the_same": ("NoSettings",),
         "test_a_machine_without_a_name_is_warned_of": ("DeviceIDRandom",),
-        "test_the_id_in_the_state_counts_and_another_one_on_the_medium_is_warned_of": (
-            "DeviceIDDiffers",
-        ),
         "test_a_damaged_manifest_is_warned_of_and_the_files_are_used": ("SettingsDamaged",),
         "test_a_step_that_fails_is_a_warning_and_the_next_one_runs": ("PreparationFailed",),
     },

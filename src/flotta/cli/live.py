@@ -6,7 +6,7 @@ import argparse
 
 from flotta.daemon import configure_logging
 from flotta.live.places import Places
-from flotta.live.preparation import prepare
+from flotta.live.preparation import Preparation
 from flotta.settings.help import add_options
 from flotta.settings.live import LIVE_PREPARE
 
@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     options = _parser().parse_args(arguments)
     configure_logging()
-    prepare(Places(options.root), str(options.medium))
+    Preparation(Places(options.root), options.medium).run()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -29,17 +29,19 @@ class Warned(msgspec.Struct, frozen=True):
     message: Text
 
 
-class StateReport(msgspec.Struct, frozen=True, omit_defaults=True):
+class StateReport(msgspec.Struct, frozen=True):
     """Where the device keeps what it writes; `Overlay` is in memory."""
 
     kind: Literal["Partition", "Disk", "Overlay"]
     device: Text = ""
+    reason: Text = ""  # why it is in memory
+    message: Text = ""
 
 
-class BootReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class BootReport(msgspec.Struct, frozen=True, kw_only=True):
     """The result of one preparation."""
 
-    format: int = msgspec.field(default=FORMAT)
+    format: int = FORMAT
     device_id: Text = msgspec.field(name="deviceID", default="")
     device_id_source: Text = msgspec.field(name="deviceIDSource", default="")
     state: StateReport = StateReport("Overlay")

@@ -1,4 +1,4 @@
-"""The steps between the initramfs and systemd (docs/reference/images.md#device-id).
+"""The steps between the initramfs and systemd (docs/reference/images.md#state).
 
 They run as root in a chroot of the future root, without udev, D-Bus or network. No step keeps the
 machine from starting: what fails is a warning, and the next step runs.
@@ -13,95 +13,141 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flotta.durable_files import read_bounded
-from flotta.live.boot_report import BootReport, Warnings, write_report
-from flotta.live.device_id import DeviceID, Source, choose_device_id
-from flotta.live.hardware import read_hardware
+from flotta.live.boot_report import BootReport, StateReport, Warnings, write_report
+from flotta.live.device_id import DeviceID, Source
 from flotta.live.names import write_client_id, write_host_name
-from flotta.live.payload_files import install_files
+from flotta.live.naming import name_device
+from flotta.live.own_identity import has_own_identity, latest_known_time
+from flotta.live.payload_files import install_files, list_payload
 from flotta.live.places import Places
+from flotta.live.state.errors import NoState
+from flotta.live.state.finding import Wanted, mount_any_state
+from flotta.live.state.mounts import mount_containers_in_memory, mount_kept, stack_etc
 from flotta.payload.manifest import MAX_MANIFEST, Manifest, parse_manifest
 from flotta.protocol.reasons.live import (
-    DEVICE_ID_DIFFERS,
-    DEVICE_ID_RANDOM,
     NO_SETTINGS,
     PREPARATION_FAILED,
     SETTINGS_DAMAGED,
+    STATE_FAILED,
+    STATE_INCOMPLETE,
 )
+from flotta.protocol.reasons.reason import Code
 
 log = logging.getLogger(__name__)
 
-MAX_ID_FILE = 256  # bytes
 GATEWAY_USER = "flotta-gateway"
+NAMES = (Path("etc/hostname"), Path("etc/hosts"))  # written here, besides the payload
 
 
-def prepare(places: Places, medium: str) -> BootReport:
-    """Prepare the root for systemd and return what was done; `medium` is the boot device."""
-    warnings = Warnings()
-    manifest = _read_manifest(places, warnings)
-    device_id = DeviceID("", Source.RANDOM)
-    with _step(warnings, "The settings of the medium"):
-        _install_payload(places, warnings)
-    with _step(warnings, "The device id"):
-        device_id = _name_device(places, manifest.device_id if manifest else "", warnings)
-    report = BootReport(
-        device_id=device_id.text,
-        device_id_source=device_id.source,
-        server=manifest.server if manifest else "",
-        batch=manifest.batch if manifest else "",
-        medium=medium,
-        settings=manifest is not None,
-        warnings=warnings.found,
-    )
-    write_report(places.report, report)
-    return report
+class Preparation:
+    """One boot of one machine; `medium` is the device that it was started from."""
 
+    def __init__(self, places: Places, medium: Path) -> None:
+        self._places = places
+        self._medium = medium
+        self._warnings = Warnings()
+        self._manifest: Manifest | None = None
+        self._state = StateReport("Overlay")
+        self._device_id = DeviceID("", Source.RANDOM)
 
-@contextlib.contextmanager
-def _step(warnings: Warnings, what: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # the machine must start whatever happened
-        log.exception("%s could not be prepared", what)
-        warnings.add(PREPARATION_FAILED, f"{what} could not be prepared: {error}.")
+    def run(self) -> BootReport:
+        """Carry out every step, write the report and return it."""
+        self._manifest = self._read_manifest()
+        with self._step("The state", STATE_FAILED):
+            self._state = self._mount_state()
+        with self._step("The device id"):
+            self._device_id = name_device(
+                self._places,
+                self._manifest.device_id if self._manifest else "",
+                self._has_state,
+                self._warnings,
+            )
+        with self._step("The settings of the medium"):
+            self._install_payload()
+        with self._step("The names of the host"):
+            self._write_names()
+        with self._step("The directories of the state", STATE_INCOMPLETE):
+            self._mount_directories()
+        report = self._describe()
+        write_report(self._places.report, report)
+        return report
 
+    @property
+    def _has_state(self) -> bool:
+        return self._state.kind != "Overlay"
 
-def _read_manifest(places: Places, warnings: Warnings) -> Manifest | None:
-    path = places.payload / "manifest.json"
-    try:
-        return parse_manifest(read_bounded(path, MAX_MANIFEST))
-    except FileNotFoundError:
-        warnings.add(NO_SETTINGS, "The boot medium has no settings for a device.")
-    except (OSError, ValueError) as error:
-        warnings.add(SETTINGS_DAMAGED, f"The settings are not complete: {error}.")
-    return None
+    @contextlib.contextmanager
+    def _step(self, what: str, reason: Code = PREPARATION_FAILED) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # the machine must start whatever happened
+            log.exception("%s: this step failed", what)
+            self._warnings.add(reason, f"{what} could not be prepared: {error}.")
 
+    def _read_manifest(self) -> Manifest | None:
+        path = self._places.payload / "manifest.json"
+        try:
+            return parse_manifest(read_bounded(path, MAX_MANIFEST))
+        except FileNotFoundError:
+            self._warnings.add(NO_SETTINGS, "The boot medium has no settings for a device.")
+        except (OSError, ValueError) as error:
+            self._warnings.add(SETTINGS_DAMAGED, f"The settings are not complete: {error}.")
+        return None
 
-def _install_payload(places: Places, warnings: Warnings) -> None:
-    for failure in install_files(places.payload / "root", places.root):
-        warnings.add(SETTINGS_DAMAGED, failure)
-    _, key = places.registration
-    if key.exists():
-        shutil.chown(key, GATEWAY_USER)
+    def _mount_state(self) -> StateReport:
+        disk = self._manifest.state_disk if self._manifest else ""
+        wanted = Wanted(self._medium, disk, self._places.root, self._places.state)
+        try:
+            return mount_any_state(wanted)
+        except NoState as error:
+            self._warnings.add(error.reason, str(error))
+            return StateReport("Overlay", reason=error.reason, message=str(error))
 
+    def _install_payload(self) -> None:
+        source, root = self._places.payload / "root", self._places.root
+        left_out = self._registration if self._is_member() else ()
+        for failure in install_files(source, root, left_out):
+            self._warnings.add(SETTINGS_DAMAGED, failure)
+        _, key = self._places.registration
+        if key.exists():
+            shutil.chown(key, GATEWAY_USER)
 
-def _name_device(places: Places, given: str, warnings: Warnings) -> DeviceID:
-    stored = _read_stored(places.device_id)
-    chosen = choose_device_id(stored, given, read_hardware(places.root))
-    if chosen.source is Source.RANDOM:
-        warnings.add(DEVICE_ID_RANDOM, "The firmware says nothing that could name this machine.")
-    if chosen.source is Source.STORED and given not in ("", chosen.text):
-        warnings.add(
-            DEVICE_ID_DIFFERS,
-            f"The medium says {given}, and the state of this device {chosen.text}.",
+    @property
+    def _registration(self) -> tuple[str, ...]:
+        root = self._places.root
+        return tuple(str(path.relative_to(root)) for path in self._places.registration)
+
+    def _is_member(self) -> bool:
+        """Tell whether the device is in the fleet of the medium already."""
+        identity = self._places.registration[0].parent.relative_to(self._places.root)
+        payload, state = self._places.payload / "root", self._places.state
+        now = latest_known_time(payload, state)
+        return self._has_state and has_own_identity(
+            state / identity, payload / identity / "ca.pem", self._device_id.text, now
         )
-    if places.configuration.exists():
-        write_client_id(places.configuration, chosen.text)
-    write_host_name(places.root, chosen)
-    return chosen
 
+    def _write_names(self) -> None:
+        if self._places.configuration.exists():
+            write_client_id(self._places.configuration, self._device_id.text)
+        write_host_name(self._places.root, self._device_id)
 
-def _read_stored(path: Path) -> str:
-    try:
-        return read_bounded(path, MAX_ID_FILE).decode("utf-8", "replace")
-    except OSError:
-        return ""
+    def _mount_directories(self) -> None:
+        root, state = self._places.root, self._places.state
+        if self._has_state:
+            stack_etc(root, state, [*list_payload(self._places.payload / "root"), *NAMES])
+            mount_kept(root, state)
+        else:
+            mount_containers_in_memory(root)
+
+    def _describe(self) -> BootReport:
+        known = self._manifest
+        return BootReport(
+            device_id=self._device_id.text,
+            device_id_source=self._device_id.source,
+            state=self._state,
+            server=known.server if known else "",
+            batch=known.batch if known else "",
+            medium=str(self._medium),
+            settings=known is not None,
+            warnings=self._warnings.found,
+        )

@@ -31,7 +31,7 @@ class Phase(StrEnum):
     JOINED = "Joined"  # the control plane has accepted the device's own certificate
 
 
-class JoiningStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class JoiningStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What the gateway knows; `reason` is a code of docs/reference/reasons.md."""
 
     format: int = FORMAT

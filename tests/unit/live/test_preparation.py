@@ -11,8 +11,11 @@ import pytest
 
 from flotta.cli.live import main
 from flotta.live import preparation
-from flotta.live.boot_report import BootReport, read_report
+from flotta.live.boot_report import BootReport, StateReport, read_report
 from flotta.live.places import Places
+from flotta.live.state.errors import NoState
+from flotta.live.state.finding import Wanted
+from flotta.protocol.reasons.live import STATE_READ_ONLY
 
 UUID = "4c4c4544-0039-5a10-8052-b7c04f4d3532"
 EPOCH = 1_700_000_000  # seconds
@@ -21,9 +24,15 @@ EPOCH = 1_700_000_000  # seconds
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
     monkeypatch.setattr(preparation, "GATEWAY_USER", pwd.getpwuid(os.getuid()).pw_name)
+    monkeypatch.setattr(preparation, "mount_any_state", no_state)
+    monkeypatch.setattr(preparation, "mount_containers_in_memory", lambda _: None)
     (tmp_path / "etc").mkdir()
     firmware(tmp_path, UUID)
     return Places(tmp_path)
+
+
+def no_state(_: Wanted) -> StateReport:
+    raise NoState(STATE_READ_ONLY, "The boot medium cannot be written.")
 
 
 def firmware(root: Path, uuid: str) -> None:
@@ -67,7 +76,10 @@ def prepare(places: Places) -> BootReport:
 
 
 def reasons(report: BootReport) -> list[str]:
-    return [warned.reason for warned in report.warnings]
+    """Return the warnings besides that of a boot without state."""
+    found = [warned.reason for warned in report.warnings]
+    found.remove("StateReadOnly")
+    return found
 
 
 def test_a_personalised_medium_makes_the_machine_a_device(places: Places) -> None:
@@ -85,6 +97,17 @@ def test_a_personalised_medium_makes_the_machine_a_device(places: Places) -> Non
     assert (places.root / "usr/lib/clock-epoch").stat().st_mtime == EPOCH
 
 
+def test_a_boot_without_state_says_why(places: Places) -> None:
+    personalise(places)
+    report = prepare(places)
+    assert [warned.reason for warned in report.warnings] == ["StateReadOnly"]
+    assert report.state == StateReport(
+        "Overlay", reason="StateReadOnly", message="The boot medium cannot be written."
+    )
+    written = json.loads(places.report.read_text())
+    assert (written["format"], written["state"]["kind"]) == (1, "Overlay")
+
+
 def test_a_base_without_settings_says_so_and_has_an_id_all_the_same(places: Places) -> None:
     report = prepare(places)
     assert reasons(report) == ["NoSettings"]
@@ -95,17 +118,6 @@ def test_a_machine_without_a_name_is_warned_of(places: Places) -> None:
     personalise(places)
     firmware(places.root, "Not Settable")
     assert reasons(prepare(places)) == ["DeviceIDRandom"]
-
-
-def test_the_id_in_the_state_counts_and_another_one_on_the_medium_is_warned_of(
-    places: Places,
-) -> None:
-    personalise(places, deviceID="till-2")
-    places.state.mkdir()
-    places.device_id.write_text("till-1\n")
-    report = prepare(places)
-    assert reasons(report) == ["DeviceIDDiffers"]
-    assert (report.device_id, report.device_id_source) == ("till-1", "Stored")
 
 
 @pytest.mark.parametrize("manifest", [b"", b"[]", b"{", b"\xff" * 10, b"[" * 5000, b" " * 200_000])

@@ -5,13 +5,94 @@ from __future__ import annotations
 from flotta.protocol.reasons.reason import Log, Rows
 
 LIVE = Log("flotta-live")
+LOST = (
+    " What the device writes is in memory: identity, pods, images and files that are not "
+    "synchronised yet are lost at each boot."
+)
+
+STATE = Rows()
+STATE_READ_ONLY = STATE.add(
+    "StateReadOnly",
+    LIVE,
+    f"The boot medium, or the disk for the state, cannot be written: a CD, or a write lock.{LOST}",
+    "Use a stick without a write lock, or name a state disk when the ISO is personalised.",
+)
+STATE_TOO_SMALL = STATE.add(
+    "StateTooSmall",
+    LIVE,
+    f"The boot medium, or the disk for the state, is too small.{LOST}",
+    "Use a stick of 2 GB or more. The message says how much is needed.",
+)
+STATE_PLACE_TAKEN = STATE.add(
+    "StatePlaceTaken",
+    LIVE,
+    "Behind the ISO on the boot medium is a partition, or a file system of something else. It is "
+    f"left alone.{LOST}",
+    "If you do not need what is there, erase the stick (`wipefs --all`, then zeros over its first "
+    "2 GiB) and write the ISO to it again.",
+)
+STATE_UNSUITABLE = STATE.add(
+    "StateUnsuitable",
+    LIVE,
+    "The boot medium cannot hold the state: it is not a whole disk with the ISO at its beginning "
+    f"and a partition table that is whole. Tools that copy files to a stick make such media.{LOST}",
+    "Write the ISO to the stick as it is (`dd`, or the image mode of the tool).",
+)
+STATE_DAMAGED = STATE.add(
+    "StateDamaged",
+    LIVE,
+    f"The file system of the state is damaged, and is never made again over what is left.{LOST}",
+    "Repair it on another machine with `e2fsck`, or erase the stick and write the ISO again. The "
+    "device then joins with another key: delete its EdgeDevice, or use a batch that allows it.",
+)
+STATE_DISK_MISSING = STATE.add(
+    "StateDiskMissing",
+    LIVE,
+    f"There is no disk of the name that the settings give for the state.{LOST}",
+    "Connect the disk, or correct its name (`state_disk`). `ls -l /dev/disk/by-id` lists the names.",
+)
+STATE_DISK_TAKEN = STATE.add(
+    "StateDiskTaken",
+    LIVE,
+    "The disk that the settings name for the state has a partition table, a file system or other "
+    f"contents. It is left alone.{LOST}",
+    "If you do not need what is there, erase the disk: `wipefs --all`, then zeros over its first "
+    "and its last MiB.",
+)
+STATE_DISK_UNSUITABLE = STATE.add(
+    "StateDiskUnsuitable",
+    LIVE,
+    "What the settings name for the state is a partition, several disks, the boot medium, or a "
+    f"disk that something else uses.{LOST}",
+    "Name a whole disk that nothing else uses (`state_disk`).",
+)
+STATE_FAILED = STATE.add(
+    "StateFailed",
+    LIVE,
+    f"The disk for the state could not be read or written, or a program failed.{LOST}",
+    "The message says more. Try another stick or disk.",
+)
+STATE_INCOMPLETE = STATE.add(
+    "StateIncomplete",
+    LIVE,
+    "The state is mounted, but a part of it could not be put at its place. What is written there "
+    "is lost at the next boot.",
+    "Check the free space of the disk, and start the device again.",
+)
+
 WARNINGS = Rows()
 DEVICE_ID_RANDOM = WARNINGS.add(
     "DeviceIDRandom",
     LIVE,
     "The firmware names neither UUID nor serial number of the machine, so the device id is "
     "random. Without state it is another one at each boot, and takes another use of the batch.",
-    "Give the device state, or name the device when the ISO is personalised (`deviceID`).",
+    "Give the device state, or name the device when the ISO is personalised (`device_id`).",
+)
+DEVICE_ID_NOT_STORED = WARNINGS.add(
+    "DeviceIDNotStored",
+    LIVE,
+    "The device id could not be written to the state. It may be another one at the next boot.",
+    "Check the disk with the state.",
 )
 DEVICE_ID_DIFFERS = WARNINGS.add(
     "DeviceIDDiffers",
@@ -40,4 +121,4 @@ PREPARATION_FAILED = WARNINGS.add(
     "The message and the kernel log say more (`dmesg`). Start the machine again.",
 )
 
-SECTIONS = (WARNINGS,)
+SECTIONS = STATE, WARNINGS
