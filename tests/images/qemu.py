@@ -115,6 +115,7 @@ class Machine:
     uuid: str | None = None
     serial_number: str | None = None
     clock: str | None = None
+    ssh_port: int | None = None  # of the loopback, which leads to that of the device
     kept: Path = field(init=False)  # the variables of the firmware outlive a run
     _process: subprocess.Popen[str] | None = field(init=False, default=None)
 
@@ -165,7 +166,12 @@ class Machine:
             *("-m", str(self.memory), "-no-reboot"),
             *("-chardev", "stdio,id=control,signal=off", "-mon", "chardev=control,mode=control"),
             *("-serial", f"file:{self.serial}"),
-            *("-netdev", "user,id=net,ipv6=off", "-device", "virtio-net-pci,netdev=net,romfile="),
+            *(
+                "-netdev",
+                f"user,id=net,ipv6=off{self._forward()}",
+                "-device",
+                "virtio-net-pci,netdev=net,romfile=",
+            ),
             *("-device", "virtio-rng-pci"),
             *self._firmware(),
             *self._identity(),
@@ -241,6 +247,9 @@ class Machine:
 
     def _last(self) -> str:
         return self.console()[-SHOWN:]
+
+    def _forward(self) -> str:
+        return f",hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22" if self.ssh_port else ""
 
     def _identity(self) -> list[str]:
         named = ["-uuid", self.uuid] if self.uuid else []

@@ -70,27 +70,27 @@ def podman_environment() -> Mapping[str, str]:
 
 def host_image(world: World) -> str:
     """Return the image of a host, built if it is missing."""
-    return _read_output(str(ROOT / "scripts/host_image.sh"), world.suite)
+    return read_output(str(ROOT / "scripts/host_image.sh"), world.suite)
 
 
 def sample_archive() -> Path:
     """Return an archive with `IMAGE`."""
     sources = sorted((ROOT / "examples/os-stats").iterdir())
-    path = CACHE / f"os-stats-{_digest(sources)}.tar"
-    with _once(path) as new:
+    path = CACHE / f"os-stats-{digest_of(sources)}.tar"
+    with once(path) as new:
         if new:
-            _read_output(str(ROOT / "examples/os-stats/build.sh"), str(new))
+            read_output(str(ROOT / "examples/os-stats/build.sh"), str(new))
     return path
 
 
 def packages(world: World) -> Path:
     """Return a folder with the locked Python packages of a device."""
     files = [ROOT / name for name in REQUIREMENTS]
-    path = CACHE / f"packages-{world.python}-{_digest(files)}"
-    with _once(path) as new:
+    path = CACHE / f"packages-{world.python}-{digest_of(files)}"
+    with once(path) as new:
         if new:
             given = [word for file in files for word in ("--requirement", str(file))]
-            _read_output(
+            read_output(
                 *(sys.executable, "-m", "pip", "--disable-pip-version-check", "install"),
                 *("--quiet", "--no-compile", "--no-deps", "--require-hashes"),
                 *("--only-binary=:all:", "--python-version", world.python, "--target", str(new)),
@@ -106,12 +106,13 @@ def compiled(world: World) -> Path:
     return path
 
 
-def _digest(files: list[Path]) -> str:
+def digest_of(files: list[Path]) -> str:
+    """Return a short digest of the contents of files."""
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 @contextmanager
-def _once(path: Path) -> Iterator[Path | None]:
+def once(path: Path) -> Iterator[Path | None]:
     """Give a path to make, which becomes `path`; None when that exists. Others wait meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with (path.parent / f"{path.name}.lock").open("w") as lock:
@@ -124,7 +125,8 @@ def _once(path: Path) -> Iterator[Path | None]:
         new.rename(path)
 
 
-def _read_output(*command: str) -> str:
+def read_output(*command: str) -> str:
+    """Run a program and return what it prints; raises AssertionError when it fails."""
     done = subprocess.run(
         command,
         env=podman_environment(),
