@@ -12,7 +12,7 @@ from device_site import DeviceFiles, TestWorker, running, with_timing, worker_of
 from edge_site import Fleet, Site, edge_site, fleet_of
 
 from flotta.gateway.settings import Settings
-from flotta.protocol.console_codes import console_code
+from flotta.protocol.console_code import console_code
 from flotta.protocol.joining import read_joining
 from flotta.resources.client import NotFound
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, SIGNED_REQUEST

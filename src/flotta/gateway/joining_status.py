@@ -19,7 +19,7 @@ from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Settings
 from flotta.gateway.status_codes import describe_refusal
 from flotta.printable_text import printable
-from flotta.protocol.console_codes import console_code
+from flotta.protocol.console_code import console_code
 from flotta.protocol.directives import ENROLMENT, ENROLMENT_APPROVED
 from flotta.protocol.joining import MAX_MESSAGE, JoiningStatus, Phase, encode_joining
 from flotta.protocol.reasons.device_programs import DEVICE_REMOVED, NOT_JOINED, NOT_STORED

@@ -38,7 +38,7 @@ class JoiningStatus(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase
     reason: Text = ""
     message: Text = ""  # a sentence
-    code: Text = ""  # see `console_codes`; empty before the device has a key
+    code: Text = ""  # see `console_code`; empty before the device has a key
     server: Text = ""  # host:port
     device_id: Text = msgspec.field(name="deviceID", default="")
     since: Text = ""  # RFC 3339, of this phase and reason

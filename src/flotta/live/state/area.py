@@ -30,9 +30,7 @@ class Contents(Enum):
 
     STATE = auto()  # a file system of ours
     UNFINISHED = auto()  # we were making one
-    EMPTY = (
-        auto()
-    )  # nothing was ever written, as far as a look at some places tells
+    EMPTY = auto()  # nothing was ever written, as far as a look at some places tells
     OTHER = auto()
 
 

@@ -49,7 +49,7 @@ STATE_DISK_MISSING = STATE.add(
     "StateDiskMissing",
     LIVE,
     f"There is no disk of the name that the settings give for the state.{LOST}",
-    "Connect the disk, or correct its name (`state_disk`). `ls -l /dev/disk/by-id` lists the names.",
+    "Connect the disk, or correct its name (`state_disk`): `ls -l /dev/disk/by-id`.",
 )
 STATE_DISK_TAKEN = STATE.add(
     "StateDiskTaken",
