@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flotta.images.bases.base import Base
+from flotta.images.bases.debian_installer import DebianInstaller
 from flotta.images.bases.flotta_live import FlottaLive
 from flotta.images.errors import ImageError
 from flotta.images.iso.iso9660 import Iso
 from flotta.protocol.reasons.images import BASE_UNKNOWN
 
-BASES: Sequence[Base] = (FlottaLive(),)
+BASES: Sequence[Base] = (FlottaLive(), DebianInstaller())
 
 
 def find_base(iso: Iso, kind: str | None) -> Base:

@@ -149,8 +149,16 @@ def _place(folder: Path, path: str, data: bytes) -> Path:
 def _require_prepared(kept: Path, handle: int, firmware: frozenset[str]) -> None:
     """Raise ImageError for what is not an ISO, boots by less than before, or has no area."""
     written = Iso(kept, handle)
-    written.require_whole()
-    if bootable_by(written) != firmware or find_area(written) is None or not read_record(written):
+    try:
+        written.require_whole()
+        right = bootable_by(written) == firmware and find_area(written) and read_record(written)
+    except ImageError as error:
+        raise ImageError(
+            TOOL_FAILED,
+            "xorriso ended without an error and did not write an ISO. Nothing was left behind. "
+            "Check its version: xorriso --version.",
+        ) from error
+    if not right:
         raise ImageError(
             BASE_UNKNOWN,
             "This ISO cannot be given an area: xorriso did not keep how it boots. Give the "

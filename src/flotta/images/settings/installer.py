@@ -28,8 +28,9 @@ ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}")
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 CRYPTED = re.compile(r"\$[0-9a-z]+\$[A-Za-z0-9./$=,-]{8,256}")  # crypt(5)
 DISK = re.compile(r"/dev/[A-Za-z0-9/._:+-]+")
-URL = re.compile(r"https?://[!-~]+")
-MIRROR_PATH = re.compile(r"/[!-~]*")
+# Without a backslash, which would continue a line of the preseed.
+URL = re.compile(r"https?://[!-\[\]-~]+")
+MIRROR_PATH = re.compile(r"/[!-\[\]-~]*")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,74 @@
+"""The programs of a device as a second initrd of an installer, the same for every medium.
+
+It has the wheels, the units and users of the role device, and the scripts that the installer runs.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+
+from flotta.images.build.programs import PROGRAMS
+from flotta.images.build.system_files import render
+from flotta.images.build.wheelhouse import EXTRAS, Wheelhouse, read_wheelhouse, unpack_wheelhouse
+from flotta.payload.cpio import Entry, directory, write_archive
+
+FOLDER = "flotta-agent"
+SCRIPTS = ("disk.sh", "late.sh", "install.sh")
+# Template to path below /etc: where the role device puts them.
+RENDERED = {
+    "flotta-gateway.service": "systemd/system/flotta-gateway.service",
+    "flotta-device-worker.service": "systemd/system/flotta-device-worker.service",
+    "sysusers": "sysusers.d/flotta-device.conf",
+    "tmpfiles": "tmpfiles.d/flotta-device.conf",
+}
+
+
+def make_agent_archive(wheelhouse: Path) -> tuple[bytes, str]:
+    """Return the archive, the same bytes for the same wheels, and the version of the programs.
+
+    Raises ImageError for a wheelhouse that cannot be used.
+    """
+    house = read_wheelhouse(wheelhouse)
+    contents = {f"{FOLDER}/{name}": data for name, data in _contents(house)}
+    above = {str(parent) for name in contents for parent in PurePosixPath(name).parents} - {"."}
+    entries = [
+        Entry(name, stat.S_IFREG | 0o644, house.epoch, contents[name])
+        if name in contents
+        else directory(name, house.epoch)
+        for name in sorted(above | contents.keys())
+    ]
+    return write_archive(entries), house.version
+
+
+def _contents(house: Wheelhouse) -> Iterator[tuple[str, bytes]]:
+    for script in SCRIPTS:
+        yield script, files(__package__).joinpath("data", script).read_bytes()
+    yield "release", f"{house.release}\n".encode()
+    note = {"digest": house.digest, "extras": list(EXTRAS)}
+    yield "programs.json", json.dumps(note).encode()
+    for template, path in RENDERED.items():
+        yield f"etc/{path}", render(template, _variables(house)).encode()
+    with tempfile.TemporaryDirectory(prefix="flotta-image-") as folder:
+        unpack_wheelhouse(house, Path(folder) / "wheels")
+        for file in sorted((Path(folder) / "wheels").iterdir()):
+            yield f"wheels/{file.name}", file.read_bytes()
+
+
+def _variables(house: Wheelhouse) -> Mapping[str, object]:
+    """Return what Ansible gives the templates of the role."""
+    return {
+        "ansible_managed": f"flotta.edge {house.version}, by an installer",
+        "__device_mark": "Written by flotta image personalise",
+        "__device_programs": f"/{PROGRAMS}/current/bin",
+        "__device_identity": "/etc/pki/consumer",
+        "__device_configuration": "/etc/yggdrasil",
+        "__device_usual_configuration": "/etc/yggdrasil",
+        "__device_gateway_options": "",
+        "device_log_level": "info",
+        "programs_release": house.release,
+    }
