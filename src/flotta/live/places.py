@@ -28,6 +28,11 @@ class Places:
         return self.run / "boot.json"
 
     @property
+    def joining(self) -> Path:
+        """What the gateway says about joining."""
+        return self.root / "run/flotta/joining.json"
+
+    @property
     def state(self) -> Path:
         """Mount point of the state."""
         return self.root / "state"

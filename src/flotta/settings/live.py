@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flotta.settings.setting import FilePath
+from flotta.settings.setting import FilePath, Words
 
 MEDIUM = FilePath(
     help="Block device that the machine has booted from.", flag="--medium", required=True
 )
-ROOT = FilePath(help="Root of the system that is prepared.", default=Path("/"), flag="--root")
+ROOT = FilePath(help="Root of the system.", default=Path("/"), flag="--root")
 
+OUTPUT = Words(
+    help="Terminal that shows the state of the device; repeatable. Without any, the state is "
+    "printed once.",
+    flag="--output",
+)
+
+LIVE_CONSOLE = (OUTPUT, ROOT)
 LIVE_PREPARE = (MEDIUM, ROOT)

@@ -20,7 +20,7 @@ from flotta.settings.engine import (
     S3_SERVE,
 )
 from flotta.settings.installation import INSTALLATION
-from flotta.settings.live import LIVE_PREPARE
+from flotta.settings.live import LIVE_CONSOLE, LIVE_PREPARE
 from flotta.settings.operator import OPERATOR
 from flotta.settings.roles import LOCAL_HOSTS_ROLE, PROGRAMS_ROLE
 from flotta.settings.setting import Setting
@@ -42,6 +42,7 @@ PROGRAMS: Mapping[str, Settings] = {
     "flotta-gateway": GATEWAY,
     "flotta-device-worker": WORKER,
     "flotta-live prepare": LIVE_PREPARE,
+    "flotta-live console": LIVE_CONSOLE,
 }
 CONTROL_PLANE: Settings = tuple(
     dict.fromkeys((*OPERATOR, *EDGE_API, *RESOURCE_API, S3_PORT, METRICS_LISTEN, *INSTALLATION))

@@ -282,6 +282,19 @@ def test_a_partition_of_ours_that_somebody_reused_is_left_alone(folder: Path) ->
     assert why(folder, stick) == "StateDamaged"
 
 
+def test_a_state_that_was_taken_away_as_documented_is_made_anew(folder: Path) -> None:
+    """See docs/reference/images.md#forget-the-state."""
+    stick = make_stick(folder)
+    boot(folder, stick)
+    keep(folder, "first")
+    part = run("losetup", "--find", "--show", f"--offset={PLACE}", str(stick)).strip()
+    run("wipefs", "--all", part)
+    run("losetup", "--detach", part)
+    run("sfdisk", "--delete", str(stick), "4")
+    boot(folder, stick)
+    assert not (folder / "state/kept").exists()
+
+
 def test_a_partition_of_somebody_else_in_the_place_is_left_alone(folder: Path) -> None:
     stick = make_stick(folder)
     with open_device(stick) as device:

@@ -24,7 +24,7 @@ SERVER_NOT_TRUSTED = CONNECTION.add(
     "sends nothing.",
     "Compare `server` in `/etc/yggdrasil/config.toml`, and the CAs in the file that the line names "
     "([Trusted CAs](device.md#trusted-cas)), with the certificate of the Edge API. If the CA of "
-    "the fleet was replaced, run the role `flotta.edge.device` again.",
+    "the fleet was replaced, run the role `flotta.edge.device` again, or write a new stick.",
 )
 CERTIFICATE_REFUSED = CONNECTION.add(
     "CertificateRefused",
@@ -32,7 +32,8 @@ CERTIFICATE_REFUSED = CONNECTION.add(
     "The server ended the connection without a response, as a server does that does not accept "
     "the device's certificate.",
     "Compare the device's certificate with the CA of the fleet (Secret `flotta-ca`). If the "
-    "control plane was installed again, run the role `flotta.edge.device` again.",
+    "control plane was installed again, run the role `flotta.edge.device` again, or write a new "
+    "stick.",
 )
 INVALID_RESPONSE = CONNECTION.add(
     "InvalidResponse",
@@ -72,7 +73,8 @@ IDENTITY_UNUSABLE = IDENTITY.add(
     "IdentityUnusable",
     GATEWAY,
     "There is no usable certificate and key, or a new certificate does not belong to this device.",
-    "Run the role `flotta.edge.device` again: it installs the registration certificate.",
+    "Run the role `flotta.edge.device` again: it installs the registration certificate. For a "
+    "device that runs from an image, write a new stick.",
 )
 CA_BUNDLE_REFUSED = IDENTITY.add(
     "CABundleRefused",
@@ -117,7 +119,8 @@ DEVICE_REMOVED = IDENTITY.add(
     "The device was decommissioned: its workloads, data and certificates are removed, and it "
     "takes no further part in the fleet.",
     "Nothing. To let it join again, run the role `flotta.edge.device` with "
-    "`device_state: present`.",
+    "`device_state: present`, or take the [state](images.md#forget-the-state) of a device that "
+    "runs from an image.",
 )
 
 STATE = Rows()

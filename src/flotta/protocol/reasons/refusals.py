@@ -45,14 +45,14 @@ CERTIFICATE_NOT_ACCEPTED = REFUSALS.add(
     "The client certificate does not belong to any [class](wire-protocol.md#certificate-classes), "
     "or its CA was taken out since the connection was made.",
     "Run the role `flotta.edge.device` again: it installs the registration "
-    "certificate of this fleet.",
+    "certificate of this fleet. For a device that runs from an image, write a new stick.",
 )
 CERTIFICATE_EXPIRED = REFUSALS.add(
     "CertificateExpired",
     Refusal("401"),
     "The client certificate has expired.",
     "Nothing for a device certificate: the gateway renews it. For a registration "
-    "certificate, run the role `flotta.edge.device` again.",
+    "certificate, run the role `flotta.edge.device` again, or write a new stick.",
 )
 CERTIFICATE_NOT_YET_VALID = REFUSALS.add(
     "CertificateNotYetValid",
@@ -87,8 +87,8 @@ REGISTRATION_REVOKED = REFUSALS.add(
     "batch](control-plane.md#registration-batches), or its batch was revoked. Or the batch whose "
     "rule approved the device was.",
     "Issue a new registration certificate, and install it on the device (role "
-    "`flotta.edge.device`). If the device was approved, delete its EdgeDeviceSignedRequest; it "
-    "then enrols again.",
+    "`flotta.edge.device`, or a new stick). If the device was approved, delete its "
+    "EdgeDeviceSignedRequest; it then enrols again.",
 )
 REGISTRATION_BATCH_INVALID = REFUSALS.add(
     "RegistrationBatchInvalid",
