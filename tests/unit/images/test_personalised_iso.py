@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -202,3 +205,30 @@ def test_the_area_is_found_where_other_programs_find_it(base: Path, tmp_path: Pa
         assert iso.find("/flotta/missing") is None
         names = {entry.name for entry in iso.list_directory("/flotta")}
     assert names == {"base.json", "payload.img", "root.squashfs", "vmlinuz"}
+
+
+def test_a_stick_is_shown_and_reset_like_a_file(base: Path, tmp_path: Path) -> None:
+    path = tmp_path / "till.iso"
+    write(base, path, device_id="till-1")
+    with path.open("ab") as file:
+        file.write(bytes(1 << 20))  # a stick is larger than its ISO
+    with loop_device(path) as stick:
+        shown = show(stick)
+        assert shown.manifest is not None
+        assert shown.manifest.device_id == "till-1"
+        assert verify(stick) is not None
+        assert reset(stick).changed
+        assert show(stick).area.state == "pristine"
+
+
+@contextmanager
+def loop_device(path: Path) -> Iterator[Path]:
+    """Make a block device of a file; skip the test where that is not allowed."""
+    command = ["losetup", "--show", "--find", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("there are no loop devices here")
+    try:
+        yield Path(done.stdout.strip())
+    finally:
+        subprocess.run(["losetup", "--detach", done.stdout.strip()], check=True)

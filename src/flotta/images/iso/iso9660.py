@@ -8,6 +8,7 @@ directory without end is followed.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,7 +52,7 @@ class Iso:
     def __init__(self, path: Path, handle: int) -> None:
         self.path = path
         self.handle = handle
-        self.size = os.fstat(handle).st_size
+        self.size = _size_of(handle)
 
     def __enter__(self) -> Iso:
         return self
@@ -191,6 +192,14 @@ def open_iso(path: Path) -> Iso:
         os.close(handle)
         raise
     return iso
+
+
+def _size_of(handle: int) -> int:
+    """Return the bytes of a file, or of a stick (block device), 0 for anything else."""
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISBLK(mode):
+        return os.lseek(handle, 0, os.SEEK_END)
+    return 0
 
 
 def not_iso(path: Path) -> ImageError:
