@@ -8,6 +8,7 @@
 # make test        everything, on a fresh machine; PARTS="check site" only those (see scripts/test.sh)
 # make test-deep   tests that need repetition: many power cuts, long outages, a long fuzz, sanity on
 #                  every ansible-core; PARTS="fuzz" only that (see scripts/test_deep.sh)
+# make screenshots the pictures of the documentation, from boots of the device ISO
 # make bench       benchmarks
 # make collection  the collection's artifact, from the current commit
 # make lock        update every version in the lock files
@@ -20,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PLAYBOOK := .venv-site/bin/ansible-playbook -i inventories/local
 
-.PHONY: site clean-site site-kubernetes clean-site-kubernetes image shell status check test test-deep bench collection lock packages venv-site venv-dev wheel
+.PHONY: site clean-site site-kubernetes clean-site-kubernetes image shell status check test test-deep screenshots bench collection lock packages venv-site venv-dev wheel
 
 site: packages wheel
 	@$(PLAYBOOK) playbooks/site.yml
@@ -51,6 +52,9 @@ test:
 
 test-deep:
 	@scripts/test_deep.sh $(PARTS)
+
+screenshots: venv-dev
+	@scripts/screenshots.sh
 
 bench: venv-dev
 	@scripts/bench.sh

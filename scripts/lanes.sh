@@ -24,6 +24,14 @@ lane() {
   echo "In the background: $1."
 }
 
+# What tests need besides the packages of a local site; a machine in QEMU and the tools that make ISOs
+# are many.
+packages() {
+  local more=()
+  if wanted images; then more=(qemu-system-x86 ovmf xorriso squashfs-tools mtools fdisk); fi
+  part "packages" scripts/packages.sh git shellcheck faketime "${more[@]}"
+}
+
 # Other lanes wait for these two.
 environment() { part "environment" make venv-dev; }
 # The tests run against a real API server, the site on Kubernetes on a whole node.

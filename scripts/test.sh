@@ -1,7 +1,7 @@
 #!/bin/bash
 # Set up and test everything on this machine: Debian, root, podman.
 #
-#   test.sh [check] [collection] [integration] [pods] [site] [kubernetes]        default: all of them
+#   test.sh [check] [collection] [integration] [pods] [images] [site] [kubernetes]        default: all of them
 #
 # Most parts run in parallel, because the sites wait more than they compute. At the end is a table of
 # how long each part took; the last line is the sum: N passed, N failed, N skipped. A failed part does not
@@ -9,7 +9,7 @@
 # are used, and removed at the end unless KEEP_SITE=1. Reports are in .cache/results.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-groups=" ${*:-check collection integration pods site kubernetes} "
+groups=" ${*:-check collection integration pods images site kubernetes} "
 . scripts/lanes.sh
 
 roles=(tests/integration/test_{safe_roles,role_inputs,role_places}.py)  # in the shorter of two lanes
@@ -65,6 +65,13 @@ pods() {
   part "nothing is left of the tests of pods" no_pods_are_left
 }
 
+# A machine in QEMU, emulated by software: one boot of the device ISO takes minutes of one processor.
+images() {
+  give_way
+  has_run "environment"
+  tests "device ISO" tests/images --timeout=3600
+}
+
 kubernetes() {
   has_run "environment" "Kubernetes"
   if wanted site; then until hosts_of_the_other_site; do sleep 1; done; fi
@@ -76,12 +83,13 @@ kubernetes() {
 }
 
 heading "set-up"
-part "packages" scripts/packages.sh git shellcheck faketime
+packages
 if wanted site; then lane "site" site; fi
 if wanted integration || wanted kubernetes; then lane "servers" servers; fi
 if wanted kubernetes; then lane "site on Kubernetes" kubernetes; fi
 if wanted pods; then lane "pods" pods; fi
 if wanted check || wanted collection; then lane "checks" checks; fi
+if wanted images; then lane "images" images; fi
 if wanted integration; then
   lane "contract tests" contract
   lane "integration tests" integration

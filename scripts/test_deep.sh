@@ -4,7 +4,7 @@
 # the tests of pods on the podman of Debian 13 too; and ansible-test sanity on every supported release of
 # ansible-core.
 #
-#   test_deep.sh [sanity] [fuzz] [repetition] [pods] [site] [kubernetes]        default: all of them
+#   test_deep.sh [sanity] [fuzz] [repetition] [pods] [images] [site] [kubernetes]        default: all of them
 #
 # Summary, KEEP_SITE and the handling of local sites are those of test.sh. Environment:
 # FLOTTA_E2E_POWER_CUTS, how often the power of a device is cut (20); FLOTTA_E2E_OUTAGE, how long the
@@ -13,7 +13,7 @@
 # is killed while it changes pods (200), and FLOTTA_POD_SEED.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-groups=" ${*:-sanity fuzz repetition pods site kubernetes} "
+groups=" ${*:-sanity fuzz repetition pods images site kubernetes} "
 . scripts/lanes.sh
 
 sanity() {
@@ -43,6 +43,12 @@ pods() {
   part "nothing is left of the tests of pods" no_pods_are_left
 }
 
+images() {
+  give_way
+  has_run "environment"
+  tests "device ISO" tests/images -m "deep or not deep" --timeout=3600
+}
+
 # One site after the other: long runs need the machine for themselves.
 sites() {
   has_run "environment"
@@ -61,12 +67,13 @@ sites() {
 }
 
 heading "set-up"
-part "packages" scripts/packages.sh git shellcheck faketime
+packages
 if wanted repetition || wanted kubernetes; then lane "servers" servers; fi
 if wanted sanity; then lane "sanity" sanity; fi
 if wanted fuzz; then lane "fuzz" fuzz; fi
 if wanted repetition; then lane "repetition" repetition; fi
 if wanted pods; then lane "pods" pods; fi
+if wanted images; then lane "images" images; fi
 if wanted site || wanted kubernetes; then lane "sites" sites; fi
 lane "environment" environment
 follow

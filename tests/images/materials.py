@@ -97,7 +97,8 @@ def _source_digest() -> str:
 def _forget_older(suite: Suite) -> None:
     """Remove what earlier checkouts left in the cache."""
     for pattern, kept in ((f"base-{suite.name}-*.iso", KEPT - 1), ("house-*", 2 * KEPT)):
-        found = sorted(IMAGES.glob(pattern), key=lambda path: path.stat().st_mtime)
+        made = (path for path in IMAGES.glob(pattern) if path.suffix != ".lock")
+        found = sorted(made, key=lambda path: path.stat().st_mtime)
         for path in found[: len(found) - kept]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
             path.with_name(f"{path.name}.lock").unlink(missing_ok=True)

@@ -30,12 +30,11 @@ RENDERED = {
 }
 IDS = """\
 g flotta-ipc 970
+u flotta-gateway 970:flotta-gateway
 g flotta-gateway 972
-u flotta-gateway 970:972 "Flotta gateway" /var/lib/flotta/gateway
-m flotta-gateway flotta-ipc
-u flotta-transfer 971 "Flotta file transfers"
+u flotta-transfer 971
 """
-IDS_FILE = "boot/users.conf"  # not in the image: at the boot the users exist
+IDS_FILE = "usr/lib/sysusers.d/flotta-a-ids.conf"  # before the file with the users
 ENABLED = (
     "flotta-gateway.service",
     "flotta-device-worker.service",
@@ -79,7 +78,6 @@ def write_system_files(
     _write(root / IDS_FILE, IDS)
     _enable(root)
     _configure(root, house.version, epoch)
-    run_isolated(["systemd-sysusers", f"/{IDS_FILE}"], root=root)
     run_isolated(["systemd-sysusers"], root=root)
 
 
