@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from flotta.cli.image_build_options import add_build
 from flotta.cli.subcommands import Commands
 
 
@@ -12,6 +13,7 @@ def add_image(commands: Commands) -> None:
     """Add the command and its actions."""
     image = commands.add_parser("image", help="make ISOs with which devices boot into the fleet")
     actions = image.add_subparsers(required=True, metavar="ACTION", dest="action")
+    add_build(actions)
     _add_personalise(actions)
     _add_seed(actions)
     _add_show(actions)

@@ -32,6 +32,7 @@ class BaseRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     suite: Text = ""
     kernel: Text = ""
     epoch: int = 0
+    inputs: Text = ""  # digest of what `flotta image build` made it from
     packages: Mapping[Text, Text] = {}
 
 

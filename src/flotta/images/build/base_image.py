@@ -2,162 +2,122 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
-import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from flotta.images.build.boot_loaders import make_bios_image, make_uefi_image
+from flotta.images.base_record import AREA, LIVE, PATH, BaseRecord, parse_record
 from flotta.images.build.container_images import (
     ContainerImage,
     add_container_images,
     read_container_image,
 )
-from flotta.images.build.initramfs import make_initramfs
-from flotta.images.build.isolated import require_tools, run_isolated
-from flotta.images.build.medium import BaseDescription, lay_out, write_iso
+from flotta.images.build.foreign import require_runnable
+from flotta.images.build.isolated import require_root, require_tools, run_isolated
+from flotta.images.build.medium import make_medium
 from flotta.images.build.programs import install_programs
-from flotta.images.build.request import (
-    COMPRESSIONS,
-    BaseRequest,
-    check_request,
-    inputs_digest,
-)
+from flotta.images.build.request import BaseRequest, check_request, inputs_digest
 from flotta.images.build.root_archive import root_archive
 from flotta.images.build.system_files import write_system_files
 from flotta.images.build.wheelhouse import Wheelhouse, read_wheelhouse
 from flotta.images.build.workspace import open_workspace
+from flotta.images.errors import ImageError
+from flotta.images.iso.iso9660 import open_iso
+from flotta.protocol.reasons.images import DESTINATION_FOREIGN
 
 TOOLS = (
     *("setpriv", "unshare", "mmdebstrap", "apt-get", "dpkg-deb", "tar"),
     *("mksquashfs", "xorriso", "mformat", "mmd", "mcopy"),
 )
-EMPTY = ("boot", "dev", "proc", "sys", "run", "tmp", "var/tmp")  # of the root, in the image
+MODE = 0o644  # a base has no secrets
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a build is made from, and whether it would change the image that is there."""
+    """What a build is made from, and the image that is there already."""
 
     request: BaseRequest
     house: Wheelhouse
     images: list[ContainerImage]
     inputs: str  # digest of the inputs
     epoch: int
-    changes: bool
+    current: BaseRecord | None
+
+    @property
+    def changes(self) -> bool:
+        """Whether a build is needed; whether there are newer packages is known only after it."""
+        return self.request.refresh or self.current is None or self.current.inputs != self.inputs
 
 
 def plan_build(request: BaseRequest) -> Plan:
-    """Check the request and read its inputs; raises ImageError."""
+    """Check the request and the machine, read the inputs; raises ImageError, changes nothing."""
     check_request(request)
     require_tools(TOOLS)
     house = read_wheelhouse(request.wheelhouse)
     images = [read_container_image(path) for path in request.container_images]
     inputs = inputs_digest(request, house.digest, [image.digest for image in images])
-    changes = True
     epoch = house.epoch if request.epoch is None else request.epoch
-    return Plan(request, house, images, inputs, epoch, changes)
+    return Plan(request, house, images, inputs, epoch, _read_current(request))
 
 
-def build_base(plan: Plan) -> BaseDescription:
-    """Build the image and put it at its path, in place of an earlier one."""
+def build_base(plan: Plan, report: Callable[[str], None] = lambda _: None) -> BaseRecord:
+    """Build the image and put it at its path; one that is the same already stays.
+
+    `report` gets a sentence before each step. Raises ImageError; the earlier image then stays.
+    """
     request = plan.request
+    require_root()
+    require_runnable(request.architecture)
     with open_workspace(request.output) as work:
-        archive = root_archive(request, request.architecture, work)
-        root = work / "root"
-        _unpack(archive, root)
-        install_programs(root, request.suite, plan.house)
-        write_system_files(root, request.architecture, plan.house, plan.epoch)
-        add_container_images(root, plan.images)
-        return _write_medium(plan, root, work)
+        root = _make_root(plan, work, report)
+        report("Write the medium")
+        made = work / "base.iso"
+        record = make_medium(
+            request, root, made, epoch=plan.epoch, inputs=plan.inputs, release=plan.house.version
+        )
+        if record != plan.current:
+            _publish(made, request.output)
+    return record
 
 
-def _unpack(archive: Path, root: Path) -> None:
-    root.mkdir()
-    run_isolated(
-        [
-            "tar",
-            "--extract",
-            "--numeric-owner",
-            "--xattrs",
-            "--xattrs-include=*",
-            f"--directory={root}",
-            f"--file={archive}",
-        ]
-    )
-
-
-def _write_medium(plan: Plan, root: Path, work: Path) -> BaseDescription:
+def _make_root(plan: Plan, work: Path, report: Callable[[str], None]) -> Path:
     request = plan.request
-    tree = work / "tree"
-    (tree / "flotta").mkdir(parents=True)
-    (tree / "boot/grub").mkdir(parents=True)
-    kernel = (root / "boot/kernel").read_text(encoding="ascii").strip()
-    packages = _packages(root)
-    (tree / "flotta/initrd.img").write_bytes(make_initramfs(root, kernel, plan.epoch))
-    shutil.copyfile(root / "boot/vmlinuz", tree / "flotta/vmlinuz")
-    make_uefi_image(root, request.architecture, tree / "boot/grub/efi.img", plan.epoch)
-    record = None
-    if request.architecture.has_bios:
-        found = make_bios_image(root, tree / "boot/grub/eltorito.img")
-        record = work / "boot_record.img"
-        shutil.copyfile(found, record)
-    _compress(root, tree / "flotta/root.squashfs", request.compression, plan.epoch)
-    description = BaseDescription(
-        plan.house.version,
-        request.suite.name,
-        request.architecture.name,
-        _content_id(tree),
-        plan.inputs,
-        kernel,
-        plan.epoch,
-        packages,
-    )
-    lay_out(tree, description, request.architecture)
-    iso = work / "base.iso"
-    write_iso(tree, iso, plan.epoch, record)
-    with open(iso, "rb") as file:
+    report(f"Install the packages of {request.suite.name} for {request.architecture.name}")
+    archive = root_archive(request, work)
+    root = work / "root"
+    root.mkdir()
+    kept = ("--numeric-owner", "--xattrs", "--xattrs-include=*")
+    run_isolated(["tar", "--extract", *kept, f"--directory={root}", f"--file={archive}"])
+    report(f"Install the programs {plan.house.release}")
+    install_programs(root, request.suite, plan.house)
+    write_system_files(root, request.architecture, plan.house, plan.epoch)
+    add_container_images(root, plan.images)
+    return root
+
+
+def _publish(made: Path, output: Path) -> None:
+    with open(made, "rb") as file:
+        os.fchmod(file.fileno(), MODE)
         os.fsync(file.fileno())
-    os.replace(iso, request.output)
-    return description
+    os.replace(made, output)
 
 
-def _compress(root: Path, destination: Path, compression: str, epoch: int) -> None:
-    for name in EMPTY:
-        for entry in (root / name).iterdir():
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-    run_isolated(
-        [
-            "mksquashfs",
-            str(root),
-            str(destination),
-            "-comp",
-            *COMPRESSIONS[compression],
-            "-noappend",
-            "-no-exports",
-            "-no-progress",
-            "-quiet",
-            "-mkfs-time",
-            str(epoch),
-            "-all-time",
-            str(epoch),
-        ],
+def _read_current(request: BaseRequest) -> BaseRecord | None:
+    """Return what the image at the path says of itself, None if there is nothing to keep."""
+    if not os.path.lexists(request.output):
+        return None
+    what = "is not a base image of flotta.edge"
+    with contextlib.suppress(ImageError, ValueError), open_iso(request.output) as iso:
+        found = parse_record(iso.read(PATH) or b"")
+        if found.kind == LIVE:
+            what = "has the settings of devices in it"
+            if not any(iso.read(AREA) or b""):
+                return found
+    if request.force:
+        return None
+    raise ImageError(
+        DESTINATION_FOREIGN,
+        f"{request.output} {what}, so it was left as it is. Choose another path, or force it.",
     )
-
-
-def _packages(root: Path) -> dict[str, str]:
-    lines = [
-        line
-        for name in ("installed", "unpacked")
-        for line in (root / "boot" / name).read_text(encoding="ascii").splitlines()
-    ]
-    return dict(sorted(line.split("\t") for line in lines))
-
-
-def _content_id(tree: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(found for found in tree.rglob("*") if found.is_file()):
-        with open(path, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()

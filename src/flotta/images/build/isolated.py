@@ -57,6 +57,16 @@ def require_tools(names: Sequence[str]) -> None:
         )
 
 
+def require_root() -> None:
+    """Raise ImageError for other users than root: packages cannot be installed by them."""
+    if os.geteuid() != 0:
+        raise ImageError(
+            TOOL_FAILED,
+            "A base image is built by root, because packages have files of several users. Run it "
+            "with sudo or become. Personalising needs no such right.",
+        )
+
+
 def run_isolated(
     command: Sequence[str],
     *,

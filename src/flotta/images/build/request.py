@@ -34,7 +34,7 @@ class BaseRequest:
     output: Path
     packages: tuple[str, ...] = ()
     components: tuple[str, ...] = ("main",)
-    container_images: tuple[Path, ...] = ()
+    container_images: tuple[Path, ...] = ()  # archives
     compression: str = "zstd-3"
     mirrors: tuple[str, ...] = ()
     cache: Path = DEFAULT_CACHE

@@ -14,7 +14,6 @@ import time
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from flotta.images.build.architectures import Architecture
 from flotta.images.build.isolated import run_isolated
 from flotta.images.build.request import BaseRequest
 from flotta.images.build.sources import package_sources
@@ -27,35 +26,35 @@ EXCLUDED = ("man", "doc", "locale", "info", "lintian", "bash-completion")  # in 
 HOOK = "customize.sh"
 
 
-def root_archive(request: BaseRequest, architecture: Architecture, work: Path) -> Path:
+def root_archive(request: BaseRequest, work: Path) -> Path:
     """Return the archive of the root, from the cache unless newer packages are asked for.
 
     A new one is made in `work` and moved to the cache; where the cache cannot be written to, it
     stays in `work`. Raises ImageError when it cannot be made.
     """
-    kept = (
-        request.cache / f"{PREFIX}{request.suite.name}-{architecture.name}-{_digest(request)}.tar"
-    )
+    kept = request.cache / f"{PREFIX}{_name(request)}.tar"
     if kept.exists() and not request.refresh:
         with contextlib.suppress(PermissionError):  # of another user
             os.utime(kept)  # the time of the last use
         return kept
     made = work / "root.tar"
-    _bootstrap(request, architecture, made, work)
+    _bootstrap(request, made, work)
     return _keep(made, kept)
 
 
-def _digest(request: BaseRequest) -> str:
+def _name(request: BaseRequest) -> str:
     hook = files(__package__).joinpath("data", HOOK).read_bytes()
     about = repr((FORMAT, _packages(request), request.mirrors, request.components))
-    return hashlib.sha256(about.encode() + hook).hexdigest()[:12]
+    digest = hashlib.sha256(about.encode() + hook).hexdigest()[:12]
+    return f"{request.suite.name}-{request.architecture.name}-{digest}"
 
 
 def _packages(request: BaseRequest) -> list[str]:
     return sorted({*PACKAGES, *request.packages})
 
 
-def _bootstrap(request: BaseRequest, architecture: Architecture, made: Path, work: Path) -> None:
+def _bootstrap(request: BaseRequest, made: Path, work: Path) -> None:
+    architecture = request.architecture
     unpacked = " ".join((architecture.kernel, *architecture.loaders, *BUILD_PACKAGES))
     with as_file(files(__package__).joinpath("data", HOOK)) as hook:
         run_isolated(

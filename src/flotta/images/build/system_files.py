@@ -30,11 +30,12 @@ RENDERED = {
 }
 IDS = """\
 g flotta-ipc 970
-u flotta-gateway 970:flotta-gateway
 g flotta-gateway 972
-u flotta-transfer 971
+u flotta-gateway 970:972 "Flotta gateway" /var/lib/flotta/gateway
+m flotta-gateway flotta-ipc
+u flotta-transfer 971 "Flotta file transfers"
 """
-IDS_FILE = "usr/lib/sysusers.d/flotta-a-ids.conf"  # before the file with the users
+IDS_FILE = "boot/users.conf"  # not in the image: at the boot the users exist
 ENABLED = (
     "flotta-gateway.service",
     "flotta-device-worker.service",
@@ -78,6 +79,7 @@ def write_system_files(
     _write(root / IDS_FILE, IDS)
     _enable(root)
     _configure(root, house.version, epoch)
+    run_isolated(["systemd-sysusers", f"/{IDS_FILE}"], root=root)
     run_isolated(["systemd-sysusers"], root=root)
 
 
