@@ -17,7 +17,6 @@ from flotta.live.boot_report import BootReport, StateReport, Warnings, write_rep
 from flotta.live.device_id import DeviceID, Source
 from flotta.live.names import write_client_id, write_host_name
 from flotta.live.naming import name_device
-from flotta.live.own_identity import has_own_identity, latest_known_time
 from flotta.live.payload_files import install_files, list_payload
 from flotta.live.places import Places
 from flotta.live.state.errors import NoState
@@ -121,10 +120,17 @@ class Preparation:
         """Tell whether the device is in the fleet of the medium already."""
         identity = self._places.registration[0].parent.relative_to(self._places.root)
         payload, state = self._places.payload / "root", self._places.state
-        now = latest_known_time(payload, state)
-        return self._has_state and has_own_identity(
-            state / identity, payload / identity / "ca.pem", self._device_id.text, now
+        if not self._has_state or not (state / identity / "device").is_dir():
+            return False
+        # Loads cryptography, a third of the start of this program, which a first boot needs not.
+        from flotta.live.own_identity import (  # noqa: PLC0415
+            has_own_identity,
+            latest_known_time,
         )
+
+        now = latest_known_time(payload, state)
+        authorities = payload / identity / "ca.pem"
+        return has_own_identity(state / identity, authorities, self._device_id.text, now)
 
     def _write_names(self) -> None:
         if self._places.configuration.exists():

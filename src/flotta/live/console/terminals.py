@@ -15,8 +15,8 @@ NO_CURSOR, NO_BLANKING = "\x1b[?25l", "\x1b[9;0]"  # console_codes(4)
 
 def draw(path: Path, screen: str) -> bool:
     """Show a screen on a terminal in place of the one before; return whether it was taken."""
-    lines = f"{CLEAR_LINE}\r\n".join(screen.split("\n"))
-    text = f"{NO_BLANKING}{NO_CURSOR}{HOME}{lines}{CLEAR_LINE}{CLEAR}\r\n"
+    lines = f"{CLEAR_LINE}\n".join(screen.split("\n"))  # the terminal adds the return
+    text = f"{NO_BLANKING}{NO_CURSOR}{HOME}{lines}{CLEAR_LINE}{CLEAR}\n"
     try:
         handle = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

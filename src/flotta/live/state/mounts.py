@@ -26,6 +26,7 @@ ETC = "etc"
 WORK = ".etc-work"  # of the overlay, beside its upper directory
 CONTAINERS = "var/lib/containers"
 CONTAINERS_SIZE = "60%"  # of the memory, at most
+DRIVERS = "ext4", "crc32c_generic", "crc32c_intel"
 CHECKED = (0, 1, 2)  # exit codes of e2fsck -p: clean; repaired; repaired, and asks for a restart
 OPAQUE = "trusted.overlay.opaque"  # hides all that is below
 # Only what is safe when the base below has changed.
@@ -57,16 +58,14 @@ def detach(area: Area, node: Path) -> None:
 
 def mount_state(node: Path, target: Path) -> None:
     """Check the file system and mount it; it is never formatted here. Raises NoState."""
-    done = run("e2fsck", "-p", str(node), accept=tuple(range(256)))
-    if done.returncode not in CHECKED:
-        said = " ".join(done.stdout.split())[-200:]
-        raise NoState(STATE_DAMAGED, f"The file system of the state is damaged: {said}")
+    _load_drivers()
+    _check(node)
     target.mkdir(mode=0o700, exist_ok=True)
     try:
-        options = "noatime,errors=remount-ro"
-        run("mount", "-t", "ext4", "-o", options, str(node), str(target))
-    except NoState as error:
-        raise NoState(STATE_DAMAGED, f"The file system of the state is damaged: {error}") from error
+        _mount(node, target)
+    except NoState:
+        _check(node, "-f")  # the short check believes a file system that says it is clean
+        _mount(node, target)
     os.chmod(target, 0o700)
 
 
@@ -102,6 +101,24 @@ def mount_containers_in_memory(root: Path) -> None:
     target.mkdir(mode=0o755, parents=True, exist_ok=True)
     options = f"mode=0755,size={CONTAINERS_SIZE}"
     run("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(target))
+
+
+def _check(node: Path, *options: str) -> None:
+    done = run("e2fsck", "-p", *options, str(node), accept=tuple(range(256)))
+    if done.returncode not in CHECKED:
+        said = " ".join(done.stdout.split())[-200:]
+        raise NoState(STATE_DAMAGED, f"The file system of the state is damaged: {said}")
+
+
+def _mount(node: Path, target: Path) -> None:
+    options = "noatime,errors=remount-ro"
+    run("mount", "-t", "ext4", "-o", options, str(node), str(target))
+
+
+def _load_drivers() -> None:
+    """Load what ext4 needs: the kernel would look for modprobe(8) in the initramfs, in vain."""
+    with contextlib.suppress(NoState):
+        run("modprobe", "--all", "--quiet", *DRIVERS, accept=tuple(range(256)))
 
 
 def _copy_first(target: Path, source: Path) -> None:
