@@ -142,7 +142,7 @@ def grow_iso(stick: Path, size: int) -> None:
     put(stick, 16 * 2048 + 80, (size // 2048).to_bytes(4, "little"))
 
 
-@pytest.mark.parametrize("torn", [False, True])
+@pytest.mark.parametrize("torn", [pytest.param(False, marks=pytest.mark.deep), True])
 def test_the_power_may_go_between_any_two_writes_of_the_table(folder: Path, *, torn: bool) -> None:
     with open_device(make_stick(folder)) as device:
         place = find_place(device)
@@ -192,7 +192,7 @@ def cut_after(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None
         (finding, "mount_state"),
     ],
 )
-@pytest.mark.parametrize("cut", [cut_before, cut_after])
+@pytest.mark.parametrize("cut", [cut_before, pytest.param(cut_after, marks=pytest.mark.deep)])
 def test_the_power_may_go_between_any_two_steps(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -212,7 +212,9 @@ def test_the_power_may_go_between_any_two_steps(
     assert kept(folder) == "made"
 
 
-@pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize(
+    "part", [0.5, *(pytest.param(part, marks=pytest.mark.deep) for part in (0.0, 0.1, 0.9, 0.999))]
+)
 def test_the_power_may_go_while_the_file_system_is_made(folder: Path, part: float) -> None:
     whole = make_stick(folder, name="whole.img")
     with open_device(whole) as device:
