@@ -46,7 +46,8 @@ ENABLED = (
     "iwd.service",
     "ssh.service",
 )
-# Nobody logs in on a console, nothing waits for a network, packages are those of the medium.
+# Nobody logs in on a console, nothing waits for a network, packages and what follows from them are
+# those of the medium, and ssh.service makes its host keys itself.
 MASKED = (
     "apt-daily-upgrade.timer",
     "apt-daily.timer",
@@ -56,11 +57,18 @@ MASKED = (
     "e2scrub_all.timer",
     "e2scrub_reap.service",
     "getty@.service",
+    "ldconfig.service",
+    "netavark-dhcp-proxy.service",
     "podman-auto-update.service",
     "podman-auto-update.timer",
     "podman-restart.service",
+    "podman.service",
+    "podman.socket",
     "serial-getty@.service",
+    "sshd-keygen.service",
     "systemd-firstboot.service",
+    "systemd-hwdb-update.service",
+    "systemd-journal-catalog-update.service",
     "systemd-networkd-wait-online.service",
 )
 GENERATORS = ("systemd-ssh-generator", "systemd-getty-generator")  # sockets and consoles of logins
