@@ -68,6 +68,9 @@ rm -rf "$root"/usr/lib/*-linux-gnu*/gconv "$root"/usr/lib/udev/hwdb.bin "$root"/
   "$root"/usr/share/gcc "$root"/usr/share/gdb "$root"/usr/share/python3 \
   "$root"/usr/lib/podman/quadlet-docs "$root"/usr/bin/podman-remote
 
+# Of another network backend than the one that is installed; podman warns of it.
+rm -rf "$root/etc/cni"
+
 # Sources with dates that the image does not keep would make these files stale.
 find "$root"/usr/lib/python3* -name __pycache__ -prune -exec rm -rf {} +
 in_root python3 -m compileall -q --invalidation-mode unchecked-hash /usr/lib/python3*/
