@@ -54,7 +54,7 @@ def find_place(device: BlockDevice) -> Place:
         raise NoState(STATE_UNSUITABLE, "The boot medium has several partitions for the state.")
     if ours:
         whole = read_table(device, PRIMARY) is not None
-        return Place(_area(device, _check(device, ours[0], end)), None if whole else table, True)
+        return Place(_area(device, _check(table, ours[0], end)), None if whole else table, True)
     entry, known = _find_earlier(device, table, end)
     if entry is None:
         entry = _new_entry(device, table, -(-end // GIBIBYTE) * GIBIBYTE)
@@ -115,7 +115,7 @@ def _find_earlier(device: BlockDevice, table: Table, end: int) -> tuple[Entry | 
     """Return the partition that an earlier ISO had, which this one was written over."""
     backup = read_table(device, last_sector(device))
     for part in backup.partitions if backup else ():
-        if part.kind == TYPE and _fits(device, part, end):
+        if part.kind == TYPE and _fits(table, part, end):
             return part, True
     for start in _starts(end):
         if ext_label(device, start) == LABEL:
@@ -143,8 +143,8 @@ def _new_entry(device: BlockDevice, table: Table, start: int) -> Entry:
     return Entry(TYPE, uuid.uuid4(), first, last, 0, NAME)
 
 
-def _check(device: BlockDevice, part: Entry, end: int) -> Entry:
-    if not _fits(device, part, end):
+def _check(table: Table, part: Entry, end: int) -> Entry:
+    if not _fits(table, part, end):
         raise NoState(
             STATE_UNSUITABLE,
             "The partition for the state overlaps the ISO or the end of the medium.",
@@ -152,8 +152,8 @@ def _check(device: BlockDevice, part: Entry, end: int) -> Entry:
     return part
 
 
-def _fits(device: BlockDevice, part: Entry, end: int) -> bool:
-    inside = end <= part.first * SECTOR and part.last < last_sector(device)
+def _fits(table: Table, part: Entry, end: int) -> bool:
+    inside = end <= part.first * SECTOR and part.last <= table.last_usable
     return inside and (part.last + 1 - part.first) * SECTOR >= LEAST
 
 
