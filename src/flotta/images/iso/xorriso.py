@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from flotta.images.errors import ImageError
@@ -33,12 +33,16 @@ def require_xorriso() -> None:
         )
 
 
-def add_files(base: int, output: int, files: Mapping[str, Path], epoch: int) -> None:
+def add_files(
+    base: int, output: int, files: Mapping[str, Path], folders: Iterable[str], epoch: int
+) -> None:
     """Write a copy of an ISO with these files in it, by path in the ISO; it boots as before.
 
-    `base` and `output` are descriptors of files. Raises ImageError when xorriso fails.
+    `base` and `output` are descriptors of files, `folders` the directories that the ISO does not
+    have yet. Raises ImageError when xorriso fails.
     """
     mapped = [word for path, source in sorted(files.items()) for word in _map(path, source, epoch)]
+    mapped += [word for path in sorted(folders) for word in _own(path, "0755", epoch)]
     command = [
         *_start(),
         *("-indev", f"stdio:/proc/self/fd/{base}", "-outdev", f"stdio:/proc/self/fd/{output}"),
@@ -67,9 +71,14 @@ def _start() -> Sequence[str]:
 
 
 def _map(path: str, source: Path, epoch: int) -> Sequence[str]:
-    """Return the words that put a file into the ISO, owned by root, with one time everywhere."""
-    owner = ("-chown", "0", path, "--", "-chgrp", "0", path, "--", "-chmod", "0444", path, "--")
-    return ("-map", str(source), path, *owner, "-alter_date", "b-c", f"={epoch}", path, "--")
+    """Return the words that put a file into the ISO."""
+    return "-map", str(source), path, *_own(path, "0444", epoch)
+
+
+def _own(path: str, mode: str, epoch: int) -> Sequence[str]:
+    """Return the words that give root a file or directory, with one time everywhere."""
+    owner = ("-chown", "0", path, "--", "-chgrp", "0", path, "--", "-chmod", mode, path, "--")
+    return *owner, "-alter_date", "b-c", f"={epoch}", path, "--"
 
 
 def _run(command: Sequence[str], handles: Sequence[int], epoch: int) -> str:

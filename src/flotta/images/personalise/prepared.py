@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import flotta
 from flotta.images.base_record import AREA, AREA_SIZE, FORMAT, PATH, BaseRecord, dump_record
@@ -40,7 +40,7 @@ from flotta.images.personalise.opened_base import (
 from flotta.images.publication import Ownership, new_file
 from flotta.protocol.reasons.images import BASE_UNKNOWN, TOOL_FAILED
 
-VERSION = 1  # of what is added; it grows when that changes
+VERSION = 2  # of what is added; it grows when that changes
 SYSTEM_CACHE = Path("/var/cache/flotta/images")
 CREATED = slice(813, 827)  # of the primary volume descriptor: YYYYMMDDhhmmss (ECMA-119, 8.4.26)
 LOCK_TIMEOUT = 1800.0  # seconds, while another process prepares the same base
@@ -135,7 +135,9 @@ def _write(iso: Iso, kept: Path, files: Mapping[str, bytes]) -> None:
     before = bootable_by(iso)
     with tempfile.TemporaryDirectory(prefix="flotta-image-") as folder, new_file(kept) as file:
         sources = {path: _place(Path(folder), path, data) for path, data in files.items()}
-        add_files(iso.handle, file.handle, sources, created(iso))
+        folders = {str(PurePosixPath(path).parent) for path in files}
+        new = [folder for folder in folders if iso.find(folder) is None]
+        add_files(iso.handle, file.handle, sources, new, created(iso))
         _require_prepared(kept, file.handle, before)
         file.publish(Ownership(0o600))
 
