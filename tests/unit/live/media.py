@@ -18,6 +18,7 @@ MEBIBYTE = 1 << 20
 SECTOR = 512
 STICK = GIBIBYTE + 320 * MEBIBYTE
 ISO = gzip.decompress((Path(__file__).parent / "data/hybrid.iso.gz").read_bytes())
+ATTACHED: list[str] = []  # loop devices of the test that runs
 BACKUP = 63 * SECTOR  # bytes at the end of the medium: 248 entries and a header
 
 
@@ -87,16 +88,25 @@ def run(*command: str) -> str:
     return done.stdout
 
 
+def attach(path: Path, *options: str) -> str:
+    """Return a loop device on a file, until `release`."""
+    node = run("losetup", "--find", "--show", *options, str(path)).strip()
+    ATTACHED.append(node)
+    return node
+
+
+def detach(node: str) -> None:
+    ATTACHED.remove(node)
+    run("losetup", "--detach", node)
+
+
 def release(folder: Path) -> None:
-    """Unmount what a test mounted below a folder, and give its loop devices back."""
+    """Unmount what a test mounted below a folder, and give its loop devices back.
+
+    Those that the live system attached go with their mounts.
+    """
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for point in reversed([point for point in points if point.startswith(f"{folder}/")]):
         run("umount", point)
-    listed = run("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE")
-    for line in listed.splitlines():
-        name, _, backing = line.partition(" ")
-        if backing.strip().startswith(f"{folder}/"):
-            # One that was in use before goes by itself, now or a moment ago.
-            subprocess.run(
-                ["/usr/sbin/losetup", "--detach", name], check=False, capture_output=True
-            )
+    while ATTACHED:
+        detach(ATTACHED[-1])

@@ -14,7 +14,17 @@ from flotta.live.state.area import Area
 from flotta.live.state.disk import find_disk
 from flotta.live.state.errors import NoState
 from flotta.live.state.finding import Wanted, mount_any_state
-from unit.live.media import MEBIBYTE, blocks, make_disk, make_ext4, make_stick, put, release, run
+from unit.live.media import (
+    MEBIBYTE,
+    attach,
+    blocks,
+    make_disk,
+    make_ext4,
+    make_stick,
+    put,
+    release,
+    run,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -110,10 +120,10 @@ def test_the_boot_medium_a_small_disk_and_one_in_use_are_left_alone(folder: Path
     assert why(folder, "/stick.img") == "StateDiskUnsuitable"
     make_disk(folder, 200 * MEBIBYTE, "small.img")
     assert why(folder, "/small.img") == "StateTooSmall"
-    node = run("losetup", "--find", "--show", "--read-only", str(make_disk(folder))).strip()
+    node = attach(make_disk(folder), "--read-only")
     (folder / "locked").symlink_to(node)
     assert why(folder, "/locked") == "StateReadOnly"
-    other = run("losetup", "--find", "--show", str(make_disk(folder, name="b.img"))).strip()
+    other = attach(make_disk(folder, name="b.img"))
     (folder / "used").symlink_to(other)
     holder = os.open(other, os.O_RDONLY | os.O_EXCL)
     try:

@@ -26,8 +26,10 @@ from unit.live.media import (
     MEBIBYTE,
     SECTOR,
     STICK,
+    attach,
     blocks,
     changed,
+    detach,
     get,
     make_ext4,
     make_stick,
@@ -289,9 +291,9 @@ def test_a_state_that_was_taken_away_as_documented_is_made_anew(folder: Path) ->
     stick = make_stick(folder)
     boot(folder, stick)
     keep(folder, "first")
-    part = run("losetup", "--find", "--show", f"--offset={PLACE}", str(stick)).strip()
+    part = attach(stick, f"--offset={PLACE}")
     run("wipefs", "--all", part)
-    run("losetup", "--detach", part)
+    detach(part)
     run("sfdisk", "--delete", str(stick), "4")
     boot(folder, stick)
     assert not (folder / "state/kept").exists()
@@ -327,7 +329,7 @@ def test_a_medium_that_cannot_be_written_is_left_alone(
     folder: Path,
 ) -> None:
     stick = make_stick(folder)
-    node = run("losetup", "--find", "--show", "--read-only", str(stick)).strip()
+    node = attach(stick, "--read-only")
     assert why(folder, Path(node)) == "StateReadOnly"
 
 

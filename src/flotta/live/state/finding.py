@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,10 +76,8 @@ def _mount(area: Area, target: Path, contents: Contents, enter: Callable[[], Non
         if area.is_marked():
             area.unmark()
         mount_state(node, target)
-    except BaseException:
-        with contextlib.suppress(NoState):
-            detach(area, node)
-        raise
+    finally:
+        detach(area, node)
 
 
 def _write_table(place: Place) -> None:

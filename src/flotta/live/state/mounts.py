@@ -50,7 +50,7 @@ def attach(area: Area) -> Path:
 
 
 def detach(area: Area, node: Path) -> None:
-    """Undo `attach`."""
+    """Undo `attach`, at once or when the node is not mounted any more."""
     if area.offset:
         with contextlib.suppress(NoState):
             run("losetup", "--detach", str(node))
