@@ -10,6 +10,7 @@ import pytest
 from images.device import Station, has_joined, is_running, key_of, partitions
 from images.qemu import Firmware, Machine, UsbStick, make_stick
 
+pytestmark = pytest.mark.timeout(3600)  # seconds: several boots of minutes each
 Picture = Callable[[Machine, str], None]
 RULE = {"uses": 1, "approval": {"mode": "Automatic"}, "deviceLabels": ["room"]}
 STATE_START = 1 << 30  # bytes

@@ -16,7 +16,7 @@ from images.qemu import BOOT_SECONDS, Cd, Firmware, Machine, UsbStick, make_stic
 from servers.ports import free_port
 from waiting import eventually
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(3600)]
 Picture = Callable[[Machine, str], None]
 RULE = {"uses": 1, "approval": {"mode": "Automatic"}}
 LONG_AGO = "2000-01-01T00:00:00"

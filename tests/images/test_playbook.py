@@ -16,7 +16,7 @@ from images.plane import Plane
 from images.qemu import HOST
 from pods.materials import ROOT, read_output
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(3600)]
 COLLECTION = ROOT / "collections/ansible_collections/flotta/edge"
 
 
