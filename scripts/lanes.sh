@@ -24,12 +24,12 @@ lane() {
   echo "In the background: $1."
 }
 
-# What tests need besides the packages of a local site; a machine in QEMU and the tools that make ISOs
-# are many.
+# What tests need besides the packages of a local site. Unit tests make small ISOs; a machine in QEMU, and
+# the boot loaders of ISOs of others, are many packages.
 packages() {
   local more=()
-  if wanted images; then more=(qemu-system-x86 ovmf xorriso squashfs-tools mtools fdisk); fi
-  part "packages" scripts/packages.sh git shellcheck faketime "${more[@]}"
+  if wanted images; then more=(qemu-system-x86 ovmf squashfs-tools grub-common grub-pc-bin grub-efi-amd64-bin); fi
+  part "packages" scripts/packages.sh git shellcheck faketime xorriso mtools fdisk "${more[@]}"
 }
 
 # Other lanes wait for these two.
