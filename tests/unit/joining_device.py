@@ -53,11 +53,17 @@ def edge_device(**labels: str) -> Object:
     return {"metadata": {**metadata, "creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": {}}
 
 
-async def enrol(backend: CrdBackend, certificate: str, key: str = KEY, **words: str) -> str:
+async def enrol(
+    backend: CrdBackend,
+    certificate: str,
+    key: str = KEY,
+    address: str | None = None,
+    **words: Any,
+) -> str:
     """Return what the device d-17 is answered."""
     info = EnrolmentInfo(public_key_fingerprint=key, **words)
     try:
-        may_register = await backend.enrol(holder(certificate), "d-17", info, None)
+        may_register = await backend.enrol(holder(certificate), "d-17", info, address)
     except Refusal as refusal:
         return str(refusal.reason)
     return "may register" if may_register else "waits"

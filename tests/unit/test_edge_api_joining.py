@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import AsyncIterator
@@ -28,7 +29,9 @@ from joining_device import (
 
 from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.refusals import Refusal
+from flotta.fleet.joining import CODE_ANNOTATION
 from flotta.identity.peers import Peer
+from flotta.protocol.console_code import console_code
 from flotta.protocol.models import EnrolmentInfo, HardwareInfo
 from flotta.resources.kinds import (
     CONFIG_MAP,
@@ -261,3 +264,15 @@ async def test_a_device_that_was_restored_without_its_status_is_free_for_nobody(
         assert await enrol(backend, OWN) == "may register"
         assert await register(backend, OWN) == "joined"
     assert store.device()["metadata"]["annotations"][WITHHELD_ANNOTATION] == "true"
+
+
+async def test_a_request_of_an_earlier_release_gets_the_code_of_its_key(
+    store: Store, backend: CrdBackend
+) -> None:
+    assert await enrol(backend, OTHERS) == "waits"
+    earlier = copy.deepcopy(store.objects[SIGNED_REQUEST]["d-17"])
+    del earlier["metadata"]["annotations"][CODE_ANNOTATION]
+    store.put(SIGNED_REQUEST, earlier)
+
+    assert await enrol(backend, OTHERS) == "waits"
+    assert noted(store)["console-code"] == console_code(KEY)

@@ -21,6 +21,7 @@ from joining_device import (
     approve,
     batch,
     enrol,
+    holder,
     noted,
     register,
 )
@@ -31,7 +32,8 @@ from flotta.edge_api.refusals import Refusal
 from flotta.identity.authority import CLOCK_SKEW
 from flotta.identity.peers import Peer
 from flotta.protocol.console_code import console_code
-from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
+from flotta.protocol.hardware import HardwareInfo, SystemVendor
+from flotta.protocol.models import EnrolmentInfo, Features, RegistrationInfo
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET, SIGNED_REQUEST
 from waiting import eventually
 
@@ -55,20 +57,27 @@ async def backend(store: Store) -> AsyncIterator[CrdBackend]:
         yield backend
 
 
-async def join(store: Store, backend: CrdBackend, certificate: str = OWN, key: str = KEY) -> None:
-    assert await enrol(backend, certificate, key) == "waits"
-    approve(store)
+async def join(
+    store: Store,
+    backend: CrdBackend,
+    certificate: str = OWN,
+    key: str = KEY,
+    by: str = "an administrator",
+    **said: Any,
+) -> None:
+    assert await enrol(backend, certificate, key, **said) == "waits"
+    approve(store, by)
     assert await register(backend, certificate, key) == "joined"
     found = copy.deepcopy(store.device())
     found["metadata"]["labels"].pop("edgedeviceSignedRequest", None)
     store.put(EDGE_DEVICE, found)
 
 
-async def comes_back(backend: CrdBackend, key: str) -> None:
+async def comes_back(backend: CrdBackend, key: str, **said: Any) -> None:
     """Enrol with another key, once the watch has told of the use."""
 
     async def look() -> bool:
-        return await enrol(backend, OWN, key) == "may register"
+        return await enrol(backend, OWN, key, **said) == "may register"
 
     await eventually(look)
 
@@ -150,7 +159,7 @@ async def test_a_device_that_waits_gets_the_approval_with_its_next_key(
     # Its next enrolment finds its own use.
     assert await enrol(backend, OWN, SECOND) == "waits"
     assert "approval" in noted(store)
-    approve(store)
+    approve(store, "registration batch sticks")
     assert await enrol(backend, OWN, THIRD) == "may register"
     assert await register(backend, OWN, SECOND) == "OtherKey"
     assert await register(backend, OWN, THIRD) == "joined"
@@ -264,5 +273,135 @@ async def test_a_device_whose_edge_device_was_deleted_waits_for_a_person(
     await join(store, backend)
     store.remove(EDGE_DEVICE, "d-17")
     store.remove(SIGNED_REQUEST, "d-17")
-    assert await enrol(backend, OWN, SECOND) == "waits"
-    assert "another key" in noted(store)["approval-withheld"]
+    for key in (SECOND, THIRD, SECOND):  # one more boot is no reason
+        assert await enrol(backend, OWN, key) == "waits"
+        assert "another key" in noted(store)["approval-withheld"]
+        assert "approval" not in noted(store)
+
+
+def reporting(serial_number: str) -> Features:
+    return Features(hardware=HardwareInfo(system_vendor=SystemVendor(serial_number=serial_number)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "right", "wrong", "cause"),
+    [
+        (
+            {"sourceNetworks": ["10.0.0.0/8"]},
+            {"address": "10.1.2.3"},
+            {"address": "203.0.113.9"},
+            "connects from 203.0.113.9",
+        ),
+        (
+            {"serialNumbers": ["S1"]},
+            {"features": reporting("S1")},
+            {"features": reporting("S2")},
+            "serial number 'S2'",
+        ),
+    ],
+)
+@pytest.mark.parametrize("has_joined", [True, False])
+async def test_the_rule_that_approved_has_to_approve_the_next_key_too(
+    store: Store,
+    backend: CrdBackend,
+    rule: dict[str, Any],
+    right: dict[str, Any],
+    wrong: dict[str, Any],
+    cause: str,
+    has_joined: bool,
+) -> None:
+    by = "registration batch sticks"
+    store.put(SECRET, batch("sticks", OWN, **{**RULE, "approval": AUTOMATIC | rule}))
+    if has_joined:
+        await join(store, backend, by=by, **right)
+    else:
+        assert await enrol(backend, OWN, KEY, **right) == "waits"
+        approve(store, by)
+    await comes_back(backend, SECOND, **right)
+    before = noted(store)
+    assert SECOND in before["approval"]
+
+    info = EnrolmentInfo(public_key_fingerprint=THIRD, features=wrong.get("features"))
+    address = wrong.get("address")
+    with pytest.raises(Refusal, match=cause) as caught:
+        await backend.enrol(holder(OWN), "d-17", info, address)
+    assert caught.value.reason == "OtherKey"
+    assert noted(store) == before
+
+
+async def test_a_rule_that_is_no_more_lets_no_other_key_in(
+    store: Store, backend: CrdBackend
+) -> None:
+    await join(store, backend, by="registration batch sticks")
+    await comes_back(backend, SECOND)
+    store.put(SECRET, batch("sticks", OWN, uses=1, allowKeyReplacement=True))
+    with pytest.raises(Refusal, match="no rule any more"):
+        await backend.enrol(holder(OWN), "d-17", EnrolmentInfo(public_key_fingerprint=THIRD), None)
+
+
+async def test_a_persons_approval_is_for_the_key_that_it_was_given_for(
+    store: Store, backend: CrdBackend
+) -> None:
+    store.put(SECRET, batch("sticks", OWN, uses=1, allowKeyReplacement=True))
+    assert await enrol(backend, OWN) == "waits"
+    approve(store)
+    with pytest.raises(Refusal, match="a person approved the request for the key") as caught:
+        await backend.enrol(holder(OWN), "d-17", EnrolmentInfo(public_key_fingerprint=SECOND), None)
+    assert caught.value.reason == "OtherKey"
+    assert noted(store)["console-code"] == console_code(KEY)
+    assert await register(backend, OWN) == "joined"
+
+
+async def test_the_setting_approves_whichever_key_comes_first(
+    store: Store, backend: CrdBackend
+) -> None:
+    store.put(SECRET, batch("sticks", OWN, uses=1, allowKeyReplacement=True))
+    assert await enrol(backend, OWN) == "waits"
+    approve(store, "AUTO_APPROVAL_PROCESS")
+    assert await enrol(backend, OWN, SECOND) == "may register"
+
+
+@pytest.mark.parametrize("has_joined", [True, False])
+async def test_the_request_says_of_its_device_what_the_present_key_says(
+    store: Store, backend: CrdBackend, has_joined: bool
+) -> None:
+    store.put(SECRET, batch("sticks", OWN, uses=1, allowKeyReplacement=True))
+    first = {"features": reporting("S1"), "address": "10.1.2.3"}
+    second: dict[str, Any] = {"features": reporting("S2"), "address": "10.1.2.4"}
+    if has_joined:
+        await join(store, backend, **first)
+        await comes_back(backend, SECOND, **second)
+    else:
+        assert await enrol(backend, OWN, KEY, **first) == "waits"
+        assert await enrol(backend, OWN, SECOND, **second) == "waits"
+    request = store.objects[SIGNED_REQUEST]["d-17"]
+    assert "S1" not in str(request)
+    assert "S2" in str(request["spec"]["features"])
+    assert noted(store)["source-address"] == "10.1.2.4"
+    assert noted(store)["key-fingerprint"] == SECOND
+
+
+async def test_a_request_keeps_its_key_if_the_batch_admits_it_no_more(
+    store: Store, backend: CrdBackend
+) -> None:
+    await join(store, backend)
+    store.put(SECRET, batch("sticks", OWN, **RULE, namespaces=["elsewhere"]))
+    info = EnrolmentInfo(public_key_fingerprint=SECOND, target_namespace="elsewhere")
+    peer = Peer("registration", "", "default", ("elsewhere",), None, OWN, "", LATER, LATER)
+
+    async def look() -> str:
+        with pytest.raises(Refusal) as caught:
+            await backend.enrol(peer, "d-17", info, None)
+        return str(caught.value.reason).replace("OtherKey", "")  # until the watch tells of the use
+
+    assert await eventually(look) == "NamespaceNotAllowed"
+    assert noted(store)["key-fingerprint"] == KEY
+
+
+async def test_an_id_gets_few_other_keys_at_a_time(store: Store, backend: CrdBackend) -> None:
+    await join(store, backend)
+    await comes_back(backend, SECOND)
+    answers = [await enrol(backend, OWN, f"{number:064x}") for number in range(15)]
+    assert set(answers) == {"may register", "TooManyRequests"}
+    assert answers.count("may register") < 11
+    assert await enrol(backend, OWN, f"{answers.count('may register') - 1:064x}") == "may register"

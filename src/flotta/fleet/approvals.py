@@ -12,6 +12,7 @@ from flotta.resources.objects.devices import SignedRequest
 from flotta.resources.views import annotations_of, status_of
 
 PREFIX = "registration batch "
+AUTOMATIC = "AUTO_APPROVAL_PROCESS"  # `by` of a decision of the setting
 
 
 def rule_author(batch: str) -> str:
@@ -29,3 +30,9 @@ def approving_batch(request: SignedRequest) -> tuple[str, str] | None:
     if approval and by in ("", rule_author(approval["batch"])):
         return approval["batch"], approval["uid"]
     return (by.removeprefix(PREFIX), "") if by.startswith(PREFIX) else None
+
+
+def is_persons(request: SignedRequest) -> bool:
+    """Tell whether a person, neither a rule nor the setting, approved an approved request."""
+    by = (status_of(request).get("decision") or {}).get("by", "")
+    return by != AUTOMATIC and approving_batch(request) is None

@@ -241,7 +241,8 @@ CONFIGURATION_WITHHELD = REFUSALS.add(
 TOO_MANY_REQUESTS = REFUSALS.add(
     "TooManyRequests",
     Refusal("429"),
-    "One certificate sends more than 10 requests or 64 KiB a second, or renews too often.",
+    "One certificate sends more than 10 requests or 64 KiB a second, or renews too often, or one "
+    "id gets [other keys](control-plane.md#devices-that-keep-no-key) too often.",
     "Nothing: devices wait as long as `Retry-After` says.",
 )
 TOO_MANY_ENROLMENTS = REFUSALS.add(

@@ -40,7 +40,7 @@ class Decisions:
         )
         if use is None or not use.is_held_by_another(key):
             return decision
-        if not enrolment.replaces_key:
+        if use.key_fingerprint != enrolment.former_key:
             return withhold(decision, batch.name, _describe_use(use))
         await self._uses.hand_over(use, key)
         return decision

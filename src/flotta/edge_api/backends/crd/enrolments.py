@@ -15,7 +15,7 @@ from typing import cast
 from flotta.edge_api.backends.crd.batches import Batches
 from flotta.edge_api.backends.crd.brought_labels import report_ignored, sort_labels
 from flotta.edge_api.backends.crd.decisions import Decisions
-from flotta.edge_api.backends.crd.key_replacement import may_replace_key
+from flotta.edge_api.backends.crd.key_replacement import require_replaceable
 from flotta.edge_api.backends.crd.ownership import (
     gives_id,
     has_claim,
@@ -25,7 +25,6 @@ from flotta.edge_api.backends.crd.ownership import (
     require_admitted_as_requested,
     require_no_former_device,
     require_own_batch,
-    require_same_key,
 )
 from flotta.edge_api.backends.crd.pending_requests import PendingRequests
 from flotta.edge_api.backends.crd.quarantine import require_released
@@ -40,19 +39,21 @@ from flotta.edge_api.backends.crd.requests import (
 from flotta.edge_api.backends.crd.unbound_keys import report_unbound
 from flotta.edge_api.backends.crd.uses import Uses
 from flotta.edge_api.batches import Batch, require_admitted
+from flotta.edge_api.rate_limits import RENEWAL_BURST, RENEWAL_RATE, KeyedBuckets
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet import hardware
-from flotta.fleet.approval_rules import Applicant
+from flotta.fleet.approval_rules import Applicant, decide
 from flotta.fleet.joining import (
     FINGERPRINT,
     KEY_ANNOTATION,
     REQUEST_NAMESPACE,
     has_joined,
     is_approved,
+    is_decided,
 )
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Features
-from flotta.protocol.reasons.refusals import INVALID_MESSAGE
+from flotta.protocol.reasons.refusals import INVALID_MESSAGE, TOO_MANY_REQUESTS
 from flotta.resources.bounds import fit_report
 from flotta.resources.cache import Cache
 from flotta.resources.changes import as_read
@@ -86,6 +87,7 @@ class Enrolments:
         self._decisions = decisions
         self._uses = uses
         self._pending = pending
+        self._replacements = KeyedBuckets(RENEWAL_RATE, RENEWAL_BURST)
 
     async def enrol(
         self, peer: Peer, device_id: str, info: EnrolmentInfo, source_address: str | None
@@ -109,11 +111,7 @@ class Enrolments:
         device = await self._client.get_or_none(EDGE_DEVICE, device_id, namespace)
         require_released(device)
         if not has_claim(enrolment, device, request):
-            if request is not None and self._replaces_key(enrolment, device, request):
-                request = await self._rebind(enrolment, request)
-                enrolment = replace(enrolment, replaces_key=True)
-            else:
-                require_same_key(device, request, enrolment.applicant.key_fingerprint)
+            enrolment, request = await self._replace_key(enrolment, device, request)
         if device is not None and is_being_deleted(device):
             return False
         if request is None:
@@ -123,20 +121,46 @@ class Enrolments:
         await self._refresh(enrolment, request, device)
         return device is not None and is_approved(request)
 
-    def _replaces_key(
-        self, enrolment: Enrolment, device: EdgeDevice | None, request: SignedRequest
-    ) -> bool:
-        key = enrolment.applicant.key_fingerprint
-        if not has_other_key(device, request, key):
-            return False
-        return may_replace_key(enrolment.batch, device, request, self._uses)
+    async def _replace_key(
+        self, enrolment: Enrolment, device: EdgeDevice | None, request: SignedRequest | None
+    ) -> tuple[Enrolment, SignedRequest | None]:
+        """Refuse another key than that of the id, or let it take that one's place.
+
+        What waits is decided again, and bound to the key at the same time.
+        """
+        applicant = enrolment.applicant
+        if not has_other_key(device, request, applicant.key_fingerprint):
+            return enrolment, request
+        require_replaceable(enrolment, device, request, self._uses)
+        if request is None or annotations_of(request).get(KEY_ANNOTATION) == (
+            applicant.key_fingerprint
+        ):
+            return enrolment, request
+        require_admitted_as_requested(
+            enrolment.batch, applicant.device_id, request, applicant.key_fingerprint
+        )
+        self._admit_replacement(enrolment, request)
+        if is_decided(request):
+            return enrolment, await self._rebind(enrolment, request)
+        former = annotations_of(request).get(KEY_ANNOTATION, "")
+        return replace(enrolment, former_key=former), request
+
+    def _admit_replacement(self, enrolment: Enrolment, request: SignedRequest) -> None:
+        """Refuse (429) another key when there were many for this id just now."""
+        key = (request_namespace(request), enrolment.applicant.device_id)
+        if not self._replacements.take(key):
+            raise Refusal(
+                429,
+                "this id got other keys too often; if two devices use it, correct that of one",
+                reason=TOO_MANY_REQUESTS,
+                retry_after=60,
+            )
 
     async def _rebind(self, enrolment: Enrolment, request: SignedRequest) -> SignedRequest:
-        """Bind the request to the new key; what was decided about it stays."""
-        key = enrolment.applicant.key_fingerprint
-        if annotations_of(request).get(KEY_ANNOTATION) == key:
-            return request
-        patch = as_read(rebind_request(key), request)
+        """Bind a request to the new key; what was decided about it stays."""
+        batch = enrolment.batch
+        decision = decide(batch.name, batch.specification, enrolment.applicant)
+        patch = as_read(rebind_request(request, enrolment, decision, datetime.now(UTC)), request)
         name = name_of(request)
         return await self._client.merge_patch(SIGNED_REQUEST, name, REQUEST_NAMESPACE, patch)
 

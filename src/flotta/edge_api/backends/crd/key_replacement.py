@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import logging
 
+from flotta.edge_api.backends.crd.ownership import other_key
+from flotta.edge_api.backends.crd.requests import Enrolment
 from flotta.edge_api.backends.crd.uses import Uses
 from flotta.edge_api.batches import Batch
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet.adoption import former_identity
+from flotta.fleet.approval_rules import decide
+from flotta.fleet.approvals import approving_batch, is_persons
 from flotta.fleet.joining import (
     CERTIFICATE_ANNOTATION,
     FINGERPRINT,
     KEY_ANNOTATION,
     has_joined,
+    is_approved,
     is_declined,
 )
 from flotta.fleet.membership import is_of_former_key
@@ -35,27 +40,66 @@ from flotta.resources.views import annotations_of, is_being_deleted, name_of
 log = logging.getLogger(__name__)
 
 
-def may_replace_key(
+def require_replaceable(
+    enrolment: Enrolment, device: EdgeDevice | None, request: SignedRequest | None, uses: Uses
+) -> None:
+    """Refuse a key that may not take the place of that of a device or its request.
+
+    What a rule approved, the rule has to approve of the newcomer, too: by what it reports now, and
+    from where.
+    """
+    batch = enrolment.batch
+    if request is None or not batch.specification.allow_key_replacement:
+        raise other_key()
+    if obstacle := find_obstacle(batch, device, request, uses):
+        raise other_key(
+            f"registration batch {batch.name} does not let this key replace it: {obstacle}"
+        )
+    if approving_batch(request) is None:
+        return
+    decision = decide(batch.name, batch.specification, enrolment.applicant)
+    if not decision.approves:
+        cause = decision.withheld or f"Batch {batch.name} has no rule any more"
+        raise other_key(f"a rule approved this id, which has to approve each further key: {cause}")
+
+
+def find_obstacle(
     batch: Batch, device: EdgeDevice | None, request: SignedRequest, uses: Uses
-) -> bool:
-    """Tell whether a batch lets another key take the place of that of a device or its request.
+) -> str:
+    """Return why another key may not take the place of that of a device or its request, or "".
 
     Only of those that came with this very batch; of a limited one, a device that has joined has to
     hold a use. The batch itself was admitted, so it is neither revoked nor expired.
     """
-    specification = batch.specification
-    if not specification.allow_key_replacement or is_declined(request):
-        return False
+    if not batch.specification.allow_key_replacement:
+        return "it has no allowKeyReplacement"
+    if is_declined(request):
+        return "the request was declined"
     if not _came_with(request, batch):
-        return False
-    if device is None:
-        return True
-    if is_being_deleted(device) or is_quarantined(device):
-        return False
-    if not has_joined(device):
-        return True
-    is_bound = KEY_ANNOTATION in annotations_of(device) and former_identity(device) is None
-    return is_bound and (specification.uses is None or uses.has_use(batch, name_of(device)))
+        return "the request came with another batch, or one of an earlier issue"
+    if device is not None and has_joined(device):
+        return _find_obstacle_of(device, batch, uses)
+    if is_approved(request) and is_persons(request):
+        return (
+            "a person approved the request for the key that it has, and the device has not "
+            "registered with that"
+        )
+    return "the device is being removed" if device is not None and is_being_deleted(device) else ""
+
+
+def _find_obstacle_of(device: EdgeDevice, batch: Batch, uses: Uses) -> str:
+    """Return why the key of a device that has joined stays, "" for no reason."""
+    if is_being_deleted(device):
+        return "the device is being removed"
+    if is_quarantined(device):
+        return "the device is quarantined"
+    if KEY_ANNOTATION not in annotations_of(device):
+        return "the device registered with an earlier release"
+    if former_identity(device) is not None:
+        return "the device was adopted, and has not used its new certificate yet"
+    if batch.specification.uses is not None and not uses.has_use(batch, name_of(device)):
+        return "the device has no use of the batch"
+    return ""
 
 
 def require_current_key(device: EdgeDevice | None, peer: Peer) -> None:

@@ -64,7 +64,8 @@ def may_be_decided(enrolment: Enrolment, request: SignedRequest) -> bool:
         return False
     key, bound = enrolment.applicant.key_fingerprint, annotations_of(request).get(KEY_ANNOTATION)
     if bound:
-        return bool(key) and (bound == key or has_claim(enrolment, None, request))
+        is_its_own = bound in (key, enrolment.former_key)
+        return bool(key) and (is_its_own or has_claim(enrolment, None, request))
     return _may_take(request, enrolment.peer, enrolment.batch) or has_claim(
         enrolment, None, request
     )
@@ -73,20 +74,12 @@ def may_be_decided(enrolment: Enrolment, request: SignedRequest) -> bool:
 def moves(enrolment: Enrolment, request: SignedRequest) -> bool:
     """Tell whether a request that waits gets set, labels and namespace of this enrolment."""
     bound = annotations_of(request).get(KEY_ANNOTATION)
-    if bound and bound != enrolment.applicant.key_fingerprint:
+    if bound and bound not in (enrolment.applicant.key_fingerprint, enrolment.former_key):
         return True
     if not _may_take(request, enrolment.peer, enrolment.batch):
         return True
     is_elsewhere = request_namespace(request) not in enrolment.batch.namespaces
     return is_elsewhere and _is_given(enrolment, request)
-
-
-def require_same_key(
-    device: EdgeDevice | None, request: SignedRequest | None, fingerprint: str
-) -> None:
-    """Refuse another key than the one that registered, or before that, the one that enrolled."""
-    if has_other_key(device, request, fingerprint):
-        raise other_key()
 
 
 def has_other_key(
@@ -143,14 +136,21 @@ def require_no_former_device(request: SignedRequest, device: EdgeDevice | None) 
         )
 
 
-def other_key() -> Refusal:
-    """Return the refusal of a key that does not belong to the id."""
+def other_key(obstacle: str = "") -> Refusal:
+    """Return the refusal of a key that does not belong to the id.
+
+    The obstacle is why its batch does not let it take the place of the former, a sentence without
+    its end; "" for a batch that never does.
+    """
+    why = obstacle or (
+        "for devices that keep no key when they are switched off, give their registration batch "
+        "allowKeyReplacement"
+    )
     return Refusal(
         403,
         "the key is not the one that enrolled; to accept the new one, delete the "
         "EdgeDeviceSignedRequest, or the EdgeDevice if there is one: then the device can enrol "
-        "again. For devices that keep no key when they are switched off, give their registration "
-        "batch allowKeyReplacement",
+        f"again; {why}",
         reason=OTHER_KEY,
     )
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from flotta.edge_api.backends.backend import RecordedRegistration
 from flotta.edge_api.backends.crd.batches import Batches
 from flotta.edge_api.backends.crd.key_replacement import (
-    may_replace_key,
+    find_obstacle,
     report_replaced,
     require_current_key,
 )
@@ -130,7 +130,7 @@ class Registrations:
             return False
         has_enrolled = annotations_of(request).get(KEY_ANNOTATION) == key_fingerprint
         is_let_in = has_enrolled and is_approved(request)
-        return is_let_in and may_replace_key(batch, device, request, self._uses)
+        return is_let_in and not find_obstacle(batch, device, request, self._uses)
 
     async def _count(self, batch: Batch, request: SignedRequest, key_fingerprint: str) -> None:
         """Require that the approval counts, and give the device a use of its batch."""

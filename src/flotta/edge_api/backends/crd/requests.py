@@ -51,7 +51,7 @@ class Enrolment:
     features: Features | None
     labels: Mapping[str, str] = field(default_factory=dict)  # that the batch lets it bring along
     ignored_labels: tuple[str, ...] = ()  # keys of the others
-    replaces_key: bool = False  # its batch lets it take the place of another key of its id
+    former_key: str = ""  # of the request, whose place its batch lets its key take
 
 
 def request_namespace(request: SignedRequest) -> str:
@@ -116,12 +116,25 @@ def bind_request(request: SignedRequest, key_fingerprint: str) -> MergePatch:
     """Return the patch that gives a request without a key this one, empty for none."""
     if not key_fingerprint or KEY_ANNOTATION in annotations_of(request):
         return {}
-    return rebind_request(key_fingerprint)
-
-
-def rebind_request(key_fingerprint: str) -> MergePatch:
-    """Return the patch that gives a request this key, whatever it had."""
     return change_metadata({"annotations": {**_key_notes(key_fingerprint)}})
+
+
+def rebind_request(
+    request: SignedRequest, enrolment: Enrolment, decision: Decision, now: datetime
+) -> MergePatch:
+    """Return the patch that gives a decided request another key, and what that one's device says.
+
+    Who decided stays; of a rule, the evidence is that about the present device.
+    """
+    noted = annotations_of(new_request(enrolment, decision, now))
+    changed: dict[str, str | None] = {
+        SOURCE_ADDRESS_ANNOTATION: noted.get(SOURCE_ADDRESS_ANNOTATION),
+        **_key_notes(enrolment.applicant.key_fingerprint),
+    }
+    if APPROVAL_ANNOTATION in annotations_of(request) and APPROVAL_ANNOTATION in noted:
+        changed[APPROVAL_ANNOTATION] = noted[APPROVAL_ANNOTATION]
+    described = _describe_again(request, enrolment.features)
+    return {**change_metadata({"annotations": changed}), **described}
 
 
 def refresh_request(
@@ -138,15 +151,28 @@ def refresh_request(
     }
     if _is_same_approval(known, new):
         changed.pop(APPROVAL_ANNOTATION, None)
-    if KEY_ANNOTATION in new and new[KEY_ANNOTATION] != known.get(KEY_ANNOTATION):
-        changed |= _key_notes(new[KEY_ANNOTATION])
+    key = new.get(KEY_ANNOTATION, "")
+    is_other = bool(key) and key != known.get(KEY_ANNOTATION)
+    if is_other or (key and CODE_ANNOTATION not in known):
+        changed |= _key_notes(key)
     patch = change_metadata({"annotations": changed} if changed else {})
     if moves:
         return {**patch, **change_spec(request, spec_of(wanted))}
     if BATCH_ANNOTATION in changed and CERTIFICATE_ANNOTATION in known:
         completed: SignedRequestSpec = {**spec_of(wanted), **spec_of(request)}
         return {**patch, **change_spec(request, completed)}
+    if is_other and KEY_ANNOTATION in known:
+        return {**patch, **_describe_again(request, spec_of(wanted).get("features"))}
     return patch
+
+
+def _describe_again(request: SignedRequest, features: Features | None) -> MergePatch:
+    """Return the patch that makes a request say of its device what another key's says."""
+    spec: SignedRequestSpec = {**spec_of(request)}
+    spec.pop("features", None)
+    if features is not None:
+        spec["features"] = features
+    return change_spec(request, spec)
 
 
 def _key_notes(key_fingerprint: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from flotta.fleet.approval_rules import read_approval
-from flotta.fleet.approvals import rule_author
+from flotta.fleet.approvals import AUTOMATIC, rule_author
 from flotta.fleet.joining import DECLINED_ANNOTATION, is_declined
 from flotta.fleet.registration_batches import APPROVAL_ANNOTATION, DECIDED_BY_ANNOTATION
 from flotta.operator.runtime.steps import RecordEvent
@@ -25,7 +25,6 @@ from flotta.resources.objects.meta import Manifest
 from flotta.resources.views import annotations_of, conditions_of, status_of
 from flotta.rfc3339 import format_time
 
-AUTOMATIC = "AUTO_APPROVAL_PROCESS"
 AUTHOR_LIMIT = 256  # characters of a name in an annotation or of a field manager
 # Paths in managedFields (FieldsV1, KEP-555).
 APPROVED_FIELD = ("f:spec", "f:approved")
