@@ -2,18 +2,21 @@
 
 The format is in the kernel's Documentation/driver-api/early-userspace/buffer-format.rst. What is
 written is the same for the same entries: inodes are counted, owners are root, times are given. The
-kernel skips zeros after an archive, so one may be followed by as many as a file has to have.
+kernel skips zeros after an archive, so one may be followed by as many as a file has to have; after
+them it would unpack another archive, so nothing else may follow.
 """
 
 from __future__ import annotations
 
 import stat
+import string
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 MAGIC = b"070701"
 HEADER = 110  # bytes
 FIELDS = 13  # hexadecimal numbers of 8 digits after the magic
+HEXADECIMAL = frozenset(string.hexdigits.encode())
 TRAILER = "TRAILER!!!"
 MAX_ENTRIES = 4096
 MAX_NAME = 1024  # bytes
@@ -47,19 +50,27 @@ def write_archive(entries: Iterable[Entry]) -> bytes:
 
 
 def read_archive(data: bytes | memoryview) -> Iterator[Entry]:
-    """Yield the entries of an archive; what follows its end is not read.
+    """Yield the entries of an archive that only zeros follow.
 
     Raises ArchiveError for anything that is not in the form that `write_archive` gives: another
-    type of file, a name that leads out of the archive, too many entries, a missing end.
+    type of file, a name that leads out of the archive, too many entries, a missing end, and
+    anything after that.
     """
     view = memoryview(data)[:MAX_SIZE]
     offset = 0
     for _ in range(MAX_ENTRIES):
         entry, offset = _unpack(view, offset)
         if entry.name == TRAILER:
+            if not is_zero(memoryview(data)[offset:]):
+                raise ArchiveError("there is something else after the end of the archive")
             return
         yield _checked(entry)
     raise ArchiveError(f"the archive has more than {MAX_ENTRIES} entries")
+
+
+def is_zero(data: bytes | memoryview) -> bool:
+    """Tell whether all bytes are zero."""
+    return not bytes(data).strip(b"\0")
 
 
 def _pack(entry: Entry, inode: int) -> bytes:
@@ -96,10 +107,9 @@ def _aligned(size: int) -> int:
 
 def _numbers(header: bytes) -> list[int]:
     digits = header[len(MAGIC) :]
-    try:
-        return [int(digits[8 * index : 8 * index + 8], 16) for index in range(FIELDS)]
-    except ValueError as error:
-        raise ArchiveError("a number in the archive is not hexadecimal") from error
+    if not HEXADECIMAL.issuperset(digits):  # int() takes signs and spaces too
+        raise ArchiveError("a number in the archive is not hexadecimal")
+    return [int(digits[8 * index : 8 * index + 8], 16) for index in range(FIELDS)]
 
 
 def _decode(name: bytes, offset: int) -> str:

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath
 
-from flotta.payload.cpio import ArchiveError, Entry, directory, read_archive, write_archive
+from flotta.payload.cpio import (
+    ArchiveError,
+    Entry,
+    directory,
+    is_zero,
+    read_archive,
+    write_archive,
+)
 from flotta.payload.manifest import Manifest, ManifestFile, parse_manifest
 
 FOLDER = "flotta"
@@ -51,9 +58,14 @@ class PayloadFile:
 
 @dataclass(frozen=True)
 class Payload:
-    """What was read from a medium; `others` are the entries that a base system needs."""
+    """What was read from a medium; `others` are the entries that a base system needs.
+
+    `dumped` is the manifest as it was written, `epoch` its Unix time.
+    """
 
     manifest: Manifest
+    dumped: bytes
+    epoch: int
     files: Sequence[PayloadFile]
     others: Sequence[PayloadFile] = ()
 
@@ -72,11 +84,11 @@ def pack(
 
 
 def unpack(data: bytes | memoryview) -> Payload | None:
-    """Return the payload at the start of the bytes, None when they begin with zeros: a free area.
+    """Return the payload, which zeros may follow, or None when there are only zeros: a free area.
 
     Raises PayloadError for anything else.
     """
-    if not any(memoryview(data)[:4]):
+    if is_zero(data):
         return None
     try:
         entries = [entry for entry in read_archive(data) if stat.S_ISREG(entry.mode)]
@@ -87,7 +99,7 @@ def unpack(data: bytes | memoryview) -> Payload | None:
     except (ArchiveError, ValueError) as error:
         raise PayloadError(str(error)) from error
     secret = {file.path for file in manifest.files if file.secret}
-    return Payload(manifest, *_split(entries[1:], secret))
+    return Payload(manifest, first.content, first.mtime, *_split(entries[1:], secret))
 
 
 def _place(files: Iterable[PayloadFile], folder: str, epoch: int) -> Iterator[Entry]:

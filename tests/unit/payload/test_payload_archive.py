@@ -26,11 +26,14 @@ def test_other_programs_unpack_what_is_written(tmp_path: Path) -> None:
     assert (stat.S_IMODE(found.stat().st_mode), found.stat().st_mtime) == (0o640, EPOCH)
 
 
-def test_what_is_written_is_read_again_and_the_padding_is_not() -> None:
+def test_what_is_written_is_read_again_with_zeros_after_it_and_nothing_else() -> None:
     entries = [directory("flotta", EPOCH), FILE]
     archive = write_archive(entries)
 
-    assert list(read_archive(archive + bytes(4096) + b"after")) == entries
+    assert list(read_archive(archive + bytes(4096))) == entries
+    for more in (b"after", archive):
+        with pytest.raises(ArchiveError, match="after the end"):
+            list(read_archive(archive + bytes(4096) + more))
     assert write_archive(entries) == archive
 
 
@@ -42,6 +45,7 @@ def test_what_is_written_is_read_again_and_the_padding_is_not() -> None:
         (write_archive([FILE])[:-130], "beyond the end|no entry"),
         (write_archive([FILE]).replace(b"070701", b"07070G", 1), "no entry"),
         (write_archive([FILE]).replace(b"00000001", b"0000000x", 1), "not hexadecimal"),
+        (write_archive([FILE]).replace(b"00000001", b"-0000001", 1), "not hexadecimal"),
         (write_archive([LINK]), "neither a file nor a directory"),
         (write_archive([Entry("../a", stat.S_IFREG, 0)]), "leads out"),
         (write_archive([Entry("/etc/a", stat.S_IFREG, 0)]), "leads out"),

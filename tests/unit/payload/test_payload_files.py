@@ -101,7 +101,8 @@ def test_directories_of_the_system_keep_the_modes_that_they_have_everywhere() ->
 def test_a_free_area_has_no_payload_and_others_are_refused() -> None:
     assert unpack(bytes(4096)) is None
     foreign = Entry("init", stat.S_IFREG | 0o755, 0, b"#!/bin/sh")
-    for data in (b"garbage" * 100, write_archive([foreign]), write_archive([])):
+    half = bytes(512) + pack(dump_manifest(manifest_of([])), make_files(FULL), EPOCH)
+    for data in (half, b"garbage" * 100, write_archive([foreign]), write_archive([])):
         with pytest.raises(PayloadError):
             unpack(data)
 

@@ -32,6 +32,7 @@ class Base(Protocol):
     """A system whose ISO takes settings."""
 
     kind: str  # in the record, and in content ids
+    extra_paths: frozenset[str]  # of `additions`
 
     def recognises(self, iso: Iso) -> bool:
         """Tell whether an ISO without a record is of this system."""

@@ -30,6 +30,7 @@ from flotta.payload.tree import PayloadFile
 from flotta.protocol.reasons.images import BASE_UNKNOWN
 
 AGENT = "/flotta/agent.img"
+PRESEED = "/preseed.cfg"  # where the installer looks for it
 INFO = "/.disk/info"
 # Kernels of netinst and DVD, of mini.iso, and of the directories for network boot.
 KERNELS = (
@@ -55,6 +56,7 @@ class DebianInstaller:
     """An installer that gets its answers and the agent as further initrds."""
 
     kind = "debian-installer"
+    extra_paths = frozenset({PRESEED})
 
     def recognises(self, iso: Iso) -> bool:
         """Tell whether an ISO has the kernel and initrd of the installer, and says Debian."""
@@ -88,7 +90,7 @@ class DebianInstaller:
         wanted, installer = settings.personalisation, settings.installer or InstallerSettings()
         _require_possible(wanted)
         preseed = _render(_variables(wanted, installer))
-        return [PayloadFile("/preseed.cfg", preseed.encode(), 0o600, secret=True)]
+        return [PayloadFile(PRESEED, preseed.encode(), 0o600, secret=True)]
 
 
 def _initrd_of(iso: Iso, kernel: str) -> str:

@@ -16,6 +16,7 @@ class FlottaLive:
     """What `flotta image build` makes."""
 
     kind = "flotta-live"
+    extra_paths: frozenset[str] = frozenset()
 
     def recognises(self, _iso: Iso) -> bool:
         """Return False: every ISO of this system has a record."""

@@ -14,6 +14,11 @@ from flotta.protocol.reasons.images import BASE_UNKNOWN
 BASES: Sequence[Base] = (FlottaLive(), DebianInstaller())
 
 
+def extra_paths(kind: str) -> frozenset[str]:
+    """Return the paths of what a system needs in the area beside the payload."""
+    return next((base.extra_paths for base in BASES if base.kind == kind), frozenset())
+
+
 def find_base(iso: Iso, kind: str | None) -> Base:
     """Return the system of an ISO: that of its record, else the one that recognises it.
 

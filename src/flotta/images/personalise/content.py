@@ -1,7 +1,8 @@
 """The payload of a medium from its settings: the same settings give the same bytes.
 
 The content id is the SHA-256 of everything that the medium is made from. It covers secrets, but
-always the private key too, so that nobody can guess a passphrase from it.
+always the private key too, so that nobody can guess a passphrase from it. Whoever reads a medium
+computes it again; it finds what was changed by accident or without this program.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from flotta.payload.tree import PayloadFile, pack
 from flotta.protocol.reasons.images import AREA_TOO_SMALL
 from flotta.rfc3339 import format_time
 
+NO_ID = "0" * 64
+
 
 @dataclass(frozen=True)
 class Content:
@@ -38,8 +41,8 @@ class Content:
 def make_content(settings: Settings, base_id: str, additions: Sequence[PayloadFile]) -> Content:
     """Return the content of a medium; `base_id` is "" for a seed, which fits any base."""
     files = make_files(settings.personalisation)
-    plain = _make_manifest(settings, files, "0" * 64)
-    content_id = _content_id(plain, base_id, settings.epoch, [*files, *additions])
+    plain = dump_manifest(_make_manifest(settings, files, NO_ID))
+    content_id = identify_content(plain, base_id, settings.epoch, [*files, *additions])
     manifest = _make_manifest(settings, files, content_id)
     dumped = dump_manifest(manifest)
     if len(dumped) > MAX_MANIFEST:
@@ -76,16 +79,20 @@ def _make_manifest(settings: Settings, files: Iterable[PayloadFile], content_id:
     )
 
 
-def _content_id(manifest: Manifest, base_id: str, epoch: int, files: Iterable[PayloadFile]) -> str:
+def identify_content(
+    manifest: bytes, base_id: str, epoch: int, files: Iterable[PayloadFile]
+) -> str:
+    """Return the content id; the manifest has NO_ID in its place."""
     parts: Mapping[str, Any] = {
         "base": base_id,
         "epoch": epoch,
-        "manifest": hashlib.sha256(dump_manifest(manifest)).hexdigest(),
-        "files": [_identify(file) for file in files],
+        "manifest": hashlib.sha256(manifest).hexdigest(),
+        "files": [_identify(file, epoch) for file in files],
     }
     canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _identify(file: PayloadFile) -> Sequence[str | int | None]:
-    return file.path, file.mode, file.mtime, hashlib.sha256(file.content).hexdigest()
+def _identify(file: PayloadFile, epoch: int) -> Sequence[str | int]:
+    mtime = epoch if file.mtime is None else file.mtime
+    return file.path, file.mode, mtime, hashlib.sha256(file.content).hexdigest()

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flotta.images.base_record import BaseRecord
+from flotta.images.bases.known import extra_paths
 from flotta.images.errors import ImageError
 from flotta.images.iso.el_torito import catalogue_offset
 from flotta.images.iso.iso9660 import FIRST_DESCRIPTOR, SECTOR, Extent, Iso, open_iso
+from flotta.images.personalise.integrity import find_problem
 from flotta.images.personalise.opened_base import find_area, read_record
 from flotta.images.publication import explain_write_error
 from flotta.images.seed_volume import SEED_AREA, is_seed
@@ -22,7 +24,10 @@ DESCRIPTORS = 8  # sectors after the first descriptor that are compared
 
 @dataclass(frozen=True)
 class Medium:
-    """An ISO or a seed with an area; `problem` says why what is in the area is not a payload."""
+    """An ISO or a seed with an area; `problem` says what is wrong with what is in it.
+
+    There is a payload only if nothing is.
+    """
 
     size: int
     area: Extent
@@ -52,11 +57,20 @@ def read_medium(iso: Iso) -> Medium | None:
     if area is None:
         return None
     record = None if is_seed(iso) else read_record(iso)
+    payload, problem = _read_area(iso.read_at(area.offset, area.size), record)
+    return Medium(iso.size, area, record, None if problem else payload, problem)
+
+
+def _read_area(data: bytes, record: BaseRecord | None) -> tuple[Payload | None, str]:
+    """Return the payload of an area, None if it is free, and what is wrong with it."""
     try:
-        payload = unpack(iso.read_at(area.offset, area.size))
+        payload = unpack(data)
     except PayloadError as error:
-        return Medium(iso.size, area, record, None, str(error))
-    return Medium(iso.size, area, record, payload)
+        return None, str(error)
+    if payload is None:
+        return None, ""
+    base_id, kind = (record.content_id, record.kind) if record else ("", "")
+    return payload, find_problem(payload, data, base_id, extra_paths(kind))
 
 
 def is_ours(path: Path) -> bool:
