@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +17,7 @@ from flotta.identity.lifetime import load_certificate
 from flotta.identity.peers import Peer, identify_peer
 from flotta.images.errors import ImageError
 from flotta.payload.personalisation import Credential
+from flotta.printable_text import printable
 from flotta.protocol.reasons.images import (
     CERTIFICATE_UNTRUSTED,
     KEY_MISMATCH,
@@ -24,6 +25,8 @@ from flotta.protocol.reasons.images import (
 from flotta.protocol.reasons.refusals import CERTIFICATE_EXPIRED
 from flotta.rfc3339 import format_time
 
+CLOCK_SKEW = timedelta(minutes=10)  # between this machine and the issuer
+MAX_NAME = 128  # characters of the name of a CA in a message
 LONG_LIFE = timedelta(days=90)  # longer is worth a warning: who finds a stick can use it as long
 
 
@@ -51,16 +54,24 @@ def check_credential(
 ) -> CheckedCredential:
     """Return the credential, its key in the form that every agent reads.
 
-    Raises ImageError for a certificate that is expired or will be within `min_validity`, is not a
-    registration certificate, was not issued by one of the CAs, or has another key.
+    Only certificates are taken from the PEM of certificate and CAs. Raises ImageError for a
+    certificate or CA that is not valid yet, is expired or will be within `min_validity`, for what
+    is not a registration certificate or was not issued by one of the CAs, and for another key.
     """
+    moment = now or datetime.now(UTC)
     bundle = load_authorities(authorities, "ca")
-    peer = _identify(certificate, bundle)
-    warnings = _check_validity(peer, min_validity, now or datetime.now(UTC))
+    leaf, peer = _identify(certificate)
+    _check_authority(_issuer(leaf, bundle), min_validity, moment)
+    warnings = _check_validity(peer, min_validity, moment)
     _check_key(key, peer)
-    credential = Credential(certificate, to_traditional_pem(key), authorities)
+    credential = Credential(to_pem([leaf]), to_traditional_pem(key), to_pem(bundle))
     first = hashlib.sha256(bundle[0].public_bytes(Encoding.DER)).hexdigest()
     return CheckedCredential(credential, peer, first, warnings)
+
+
+def to_pem(certificates: Iterable[x509.Certificate]) -> bytes:
+    """Return certificates and nothing else that was beside them."""
+    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
 
 
 def load_authorities(pem: bytes, path: str) -> list[x509.Certificate]:
@@ -75,7 +86,7 @@ def load_authorities(pem: bytes, path: str) -> list[x509.Certificate]:
     return bundle
 
 
-def _identify(certificate: bytes, bundle: Sequence[x509.Certificate]) -> Peer:
+def _identify(certificate: bytes) -> tuple[x509.Certificate, Peer]:
     try:
         leaf = load_certificate(certificate)
         peer = identify_peer(leaf)
@@ -83,9 +94,42 @@ def _identify(certificate: bytes, bundle: Sequence[x509.Certificate]) -> Peer:
         raise _untrusted(str(error)) from error
     if peer.kind != "registration":
         raise _untrusted(f"The certificate is that of the device {peer.device_id}.")
-    if not issued_by(leaf, bundle):
+    return leaf, peer
+
+
+def _issuer(leaf: x509.Certificate, bundle: Iterable[x509.Certificate]) -> x509.Certificate:
+    """Return the CA that issued the certificate; of several of one key, the one valid longest."""
+    issuers = [authority for authority in bundle if issued_by(leaf, [authority])]
+    if not issuers:
         raise _untrusted("None of the given CAs issued the registration certificate.")
-    return peer
+    return max(issuers, key=lambda authority: authority.not_valid_after_utc)
+
+
+def _check_authority(issuer: x509.Certificate, min_validity: timedelta, now: datetime) -> None:
+    name = f"The CA {printable(issuer.subject.rfc4514_string(), MAX_NAME)}"
+    _require_begun(name, issuer.not_valid_before_utc, now)
+    _require_time(name, issuer.not_valid_after_utc, min_validity, now)
+
+
+def _require_begun(name: str, since: datetime, now: datetime) -> None:
+    if since > now + CLOCK_SKEW:
+        raise _untrusted(
+            f"{name} is not valid before {format_time(since)}. Check the clock of this machine."
+        )
+
+
+def _require_time(name: str, end: datetime, min_validity: timedelta, now: datetime) -> None:
+    left = end - now
+    if left > timedelta() and left >= min_validity:
+        return
+    when = "expired" if left <= timedelta() else "expires"
+    needed = (
+        f", and a medium needs one that is valid for {_describe(min_validity)} at least. Issue it "
+        "again, or lower min_validity."
+        if min_validity
+        else ". Issue it again, and personalise the medium again."
+    )
+    raise ImageError(CERTIFICATE_EXPIRED, f"{name} {when} at {format_time(end)}{needed}")
 
 
 def _untrusted(problem: str) -> ImageError:
@@ -96,15 +140,9 @@ def _untrusted(problem: str) -> ImageError:
 
 
 def _check_validity(peer: Peer, min_validity: timedelta, now: datetime) -> Sequence[str]:
+    _require_begun("The registration certificate", peer.not_before, now)
+    _require_time("The registration certificate", peer.not_after, min_validity, now)
     left = peer.not_after - now
-    if left < min_validity:
-        when = "expired" if left <= timedelta() else "expires"
-        raise ImageError(
-            CERTIFICATE_EXPIRED,
-            f"The registration certificate {when} at {format_time(peer.not_after)}, and a medium "
-            f"needs one that is valid for {_describe(min_validity)} at least. Issue it again, or "
-            "lower min_validity.",
-        )
     if left <= LONG_LIFE:
         return ()
     return (

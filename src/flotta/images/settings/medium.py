@@ -25,6 +25,7 @@ from flotta.images.settings.credential import (
     CheckedCredential,
     check_credential,
     load_authorities,
+    to_pem,
 )
 from flotta.images.settings.fields import (
     Fields,
@@ -54,6 +55,7 @@ MAX_VALIDITY = 3650 * DAY  # seconds
 MAX_EPOCH = 2**32 - 1  # seconds since 1970, as an archive can hold them
 MAX_KEYS = 64  # SSH keys
 MAX_NAME = 63  # characters of a label's name and value
+PRIVATE_KEY = b"PRIVATE KEY-----"  # of PEM, whatever the kind of key
 KEY_TYPES = ("ssh-", "ecdsa-", "sk-")
 MAX_PREFIX = 253  # characters
 STATE_DISKS = ("/dev/", "serial=")
@@ -79,9 +81,9 @@ def parse_settings(given: Mapping[str, object], path: str = "") -> Settings:
     """
     fields = Fields(given, path)
     credential = check_credential(
-        certificate=_required(fields, "certificate"),
+        certificate=_public(fields, "certificate", _required(fields, "certificate")),
         key=_required(fields, "key"),
-        authorities=_required(fields, "ca"),
+        authorities=_public(fields, "ca", _required(fields, "ca")),
         min_validity=timedelta(
             seconds=fields.take("min_validity", number(0, MAX_VALIDITY), MIN_VALIDITY)
         ),
@@ -98,6 +100,17 @@ def _required(fields: Fields, name: str) -> bytes:
     if not content:
         raise invalid(fields.path(name), f"is missing; give it, or {name}_file")
     return content
+
+
+def _public(fields: Fields, name: str, pem: bytes) -> bytes:
+    """Return the PEM of certificates, which everybody on a device may read."""
+    if PRIVATE_KEY in pem:
+        raise invalid(
+            fields.path(name),
+            "has a private key too, which everybody with the medium could read; give the "
+            "certificates alone",
+        )
+    return pem
 
 
 def _read_personalisation(fields: Fields, credential: CheckedCredential) -> Personalisation:
@@ -169,10 +182,8 @@ def _is_state_disk(name: str) -> bool:
 
 
 def _extra_authorities(fields: Fields) -> bytes:
-    from_user = read_content(fields, "extra_ca")
-    if from_user:
-        load_authorities(from_user, fields.path("extra_ca"))
-    return from_user
+    given = _public(fields, "extra_ca", read_content(fields, "extra_ca"))
+    return to_pem(load_authorities(given, fields.path("extra_ca"))) if given else b""
 
 
 LABEL = matching(_is_label_value, "the value of a label")

@@ -20,8 +20,9 @@ BASE_NOT_FOUND = BASES.add(
 BASE_NOT_ISO = BASES.add(
     "BaseNotISO",
     Image(EVERY),
-    "The file is not an ISO 9660 file system, or what describes its files is damaged.",
-    "Get the ISO again and compare its checksum.",
+    "The file is not an ISO 9660 file system, what describes its files is damaged, or it is a "
+    "stick, or the image of one, with more behind the ISO.",
+    "Get the ISO again and compare its checksum. Use the file that was written to the stick.",
 )
 BASE_TRUNCATED = BASES.add(
     "BaseTruncated",
@@ -51,7 +52,7 @@ BASE_UNKNOWN = BASES.add(
     "BaseUnknown",
     Image(READ_BASE),
     "It is not known how settings are put into this ISO: it is neither a base image of flotta.edge "
-    "nor an installer of Debian.",
+    "that this release knows nor an installer of Debian 12 or 13.",
     "Use one of these, or give the settings on a second medium: `flotta image seed`.",
 )
 AREA_TOO_SMALL = BASES.add(
@@ -65,7 +66,7 @@ CREDENTIALS = Rows()
 CREDENTIALS.add(
     CERTIFICATE_EXPIRED,
     Image(PERSONALISE),
-    "The registration certificate has expired, or expires before a stick could be used.",
+    "The registration certificate or its CA has expired, or expires before a stick could be used.",
     "Issue it again: `flotta registration issue`, or the module "
     "`flotta.edge.registration_certificate`.",
 )
@@ -78,7 +79,8 @@ KEY_MISMATCH = CREDENTIALS.add(
 CERTIFICATE_UNTRUSTED = CREDENTIALS.add(
     "CertificateUntrusted",
     Image(PERSONALISE),
-    "The certificate is not a registration certificate that one of the given CAs issued.",
+    "The certificate is not a registration certificate that one of the given CAs issued, or one of "
+    "both is not valid yet.",
     "Give the CA of the fleet (`ca.crt` of the Secret `flotta-ca`) and a certificate of its batch.",
 )
 INVALID_SETTINGS = CREDENTIALS.add(
@@ -104,7 +106,7 @@ DESTINATION_UNUSABLE = DESTINATIONS.add(
 DESTINATION_FOREIGN = DESTINATIONS.add(
     "DestinationForeign",
     Image(WRITE),
-    "The file that would be replaced is none that flotta.edge made.",
+    "The file that would be replaced is none that flotta.edge made, or it is a base.",
     "Choose another name, or allow it with `--force` (module: `force`).",
 )
 DESTINATION_BUSY = DESTINATIONS.add(
