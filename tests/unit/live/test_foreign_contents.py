@@ -6,12 +6,16 @@ import random
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from flotta.live.state.block_device import open_device
 from flotta.live.state.errors import NoState
 from flotta.live.state.finding import Wanted, mount_any_state
+from flotta.live.state.gpt import PRIMARY, last_sector, plan_writes, read_table
+from flotta.live.state.medium import TYPE
 from unit.live.media import (
     BACKUP,
     BLOCK,
@@ -22,6 +26,7 @@ from unit.live.media import (
     STICK,
     blocks,
     changed,
+    get,
     make_disk,
     make_ext4,
     make_stick,
@@ -201,3 +206,130 @@ def test_no_byte_outside_is_ever_written_whatever_is_on_the_stick(folder: Path, 
     assert outside <= table
     with stick.open("rb") as file:
         assert file.read(SECTOR) == before.get(0, bytes(BLOCK))[:SECTOR]
+
+
+def photos(stick: Path, start: int, *more: str) -> bytes:
+    """Let somebody make a partition of 100 MiB with a file system; returns its bytes."""
+    lines = [*more, f"start={start}MiB, size=100MiB, name=photos"]
+    script = stick.parent / "script"
+    script.write_text("\n".join(lines) + "\n")
+    run("sfdisk", "--quiet", "--relocate", "gpt-bak-std", str(stick))
+    run("sh", "-c", f"sfdisk --quiet --append --no-reread --no-tell-kernel {stick} < {script}")
+    make_ext4(stick, start * MEBIBYTE, 100 * MEBIBYTE, "photos")
+    return get(stick, start * MEBIBYTE, 100 * MEBIBYTE)
+
+
+def named(stick: Path) -> dict[str, tuple[int, int]]:
+    """Return the partitions behind the ISO by their names: first and last sector."""
+    with open_device(stick) as device:
+        tables = [read_table(device, at) for at in (PRIMARY, last_sector(device))]
+    first, second = (table.partitions if table else () for table in tables)
+    assert first == second
+    return {one.name: (one.first, one.last) for one in first if one.first * SECTOR > len(ISO)}
+
+
+@pytest.mark.parametrize("start", [600, 950, 1100])
+def test_a_partition_that_only_the_backup_names_is_left_alone(folder: Path, start: int) -> None:
+    """Another ISO was written over the stick, and with it over the table."""
+    stick = make_stick(folder)
+    content = photos(stick, start)
+    if start != 600:
+        assert boot(folder, stick) == "StatePlaceTaken"
+    put(stick, 0, ISO)
+    before = blocks(stick)
+    if start == 600:  # before the place for the state
+        mount_any_state(Wanted(stick, "", folder, folder / "state"))
+        release(folder)
+        assert set(named(stick)) == {"photos", "flotta-state"}
+    else:
+        assert boot(folder, stick) == "StatePlaceTaken"
+        assert not changed(before, blocks(stick))
+    assert get(stick, start * MEBIBYTE, 100 * MEBIBYTE) == content
+
+
+def test_a_partition_beside_the_state_outlives_another_iso(folder: Path) -> None:
+    stick = make_stick(folder, 2 * GIBIBYTE)
+    ours = f"start=1GiB, size=300MiB, name=flotta-state, type={TYPE}"
+    content = photos(stick, 1500, ours)
+    before = named(stick)
+    assert set(before) == {"photos", "flotta-state"}
+    for _ in range(2):
+        put(stick, 0, ISO)
+        mount_any_state(Wanted(stick, "", folder, folder / "state"))
+        release(folder)
+        assert named(stick) == before
+    assert get(stick, 1500 * MEBIBYTE, 100 * MEBIBYTE) == content
+    assert "No errors detected" in run("sfdisk", "--verify", str(stick))
+
+
+def test_a_partition_to_the_last_sector_leaves_no_room_for_the_table(folder: Path) -> None:
+    """Tables of others are shorter than those of an ISO."""
+    stick = make_disk(folder, 2 * GIBIBYTE, "stick.img")
+    script = folder / "script"
+    script.write_text("label: gpt\nstart=1500MiB, name=photos\n")
+    run("sh", "-c", f"sfdisk --quiet --no-reread --no-tell-kernel {stick} < {script}")
+    put(stick, 0, ISO)
+    before = blocks(stick)
+    assert boot(folder, stick) == "StatePlaceTaken"
+    assert not changed(before, blocks(stick))
+
+
+def test_the_partitions_of_a_larger_iso_before_are_not_kept(folder: Path) -> None:
+    stick = make_stick(folder)
+    with open_device(stick) as device:
+        table = read_table(device, PRIMARY)
+        assert table is not None
+        entry = replace(table.partitions[1], first=1_000_000, last=1_000_999)
+        for write in plan_writes(table.move_end(last_sector(device)).add(entry)):
+            device.write(write.offset, write.content)
+    put(stick, 0, ISO)
+    mount_any_state(Wanted(stick, "", folder, folder / "state"))
+    release(folder)
+    assert set(named(stick)) == {"flotta-state"}
+
+
+STATE_DISKS = {  # what came over a former state disk, whose superblock is still there
+    "mbr": lambda path, offset, size: keep_but(path, offset, SECTOR, size),
+    "gpt at the end": lambda path, offset, size: keep_end(path, size, partitions("gpt"), offset),
+    "raid 1.2": raid_1_2,
+    "raid 1.0": raid_1_0,
+    "lvm": lvm,
+}
+
+
+def keep_but(path: Path, offset: int, length: int, size: int) -> None:
+    """Put a partition table, of which only the first bytes are written."""
+    before = get(path, offset, MEBIBYTE)
+    partitions("dos")(path, offset, size)
+    put(path, offset + length, before[length:])
+
+
+def keep_end(path: Path, size: int, put_all: Put, offset: int) -> None:
+    """Put something, of which only the end stays."""
+    before = get(path, offset, MEBIBYTE)
+    put_all(path, offset, size)
+    put(path, offset, before)
+
+
+@pytest.mark.parametrize("kind", sorted(STATE_DISKS))
+def test_a_disk_with_our_label_and_anything_else_is_left_alone(folder: Path, kind: str) -> None:
+    disk = make_disk(folder, SIZE)
+    mount_any_state(Wanted(make_stick(folder), "/disk.img", folder, folder / "state"))
+    release(folder)
+    STATE_DISKS[kind](disk, 0, SIZE)
+    before = blocks(disk)
+    assert boot(folder, make_stick(folder), "/disk.img") == "StateDiskTaken"
+    assert not changed(before, blocks(disk))
+
+
+@pytest.mark.parametrize("kind", ["raid 1.2", "raid 1.0", "lvm", "mbr"])
+def test_a_partition_with_our_label_and_anything_else_is_left_alone(
+    folder: Path, kind: str
+) -> None:
+    stick = make_stick(folder)
+    mount_any_state(Wanted(stick, "", folder, folder / "state"))
+    release(folder)
+    STATE_DISKS[kind](stick, GIBIBYTE, SIZE)
+    before = blocks(stick)
+    assert boot(folder, stick) == "StateDamaged"
+    assert not changed(before, blocks(stick))

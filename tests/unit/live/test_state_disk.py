@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import re
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,13 @@ import pytest
 from flotta.live.boot_report import StateReport
 from flotta.live.state import disk as disks
 from flotta.live.state import finding
-from flotta.live.state.area import Area
+from flotta.live.state.area import MARK, Area
 from flotta.live.state.disk import find_disk
 from flotta.live.state.errors import NoState
 from flotta.live.state.finding import Wanted, mount_any_state
+from flotta.protocol.reasons import live
 from unit.live.media import (
+    BLOCK,
     MEBIBYTE,
     attach,
     blocks,
@@ -25,6 +29,8 @@ from unit.live.media import (
     release,
     run,
 )
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +108,45 @@ def test_a_damaged_state_on_a_disk_is_never_made_again(folder: Path) -> None:
     boot(folder)
     keep(folder, "precious")
     put(disk, 1024, bytes(1024))
+    before = blocks(disk)
+    assert why(folder) == "StateDiskTaken"
+    assert blocks(disk) == before
+
+
+def documented(name: str) -> list[str]:
+    """Return the shell commands of a remedy."""
+    row = next(row for row in live.STATE if row.code == name)
+    return [command for command in re.findall(r"`([^`]+)`", row.remedy) if "/dev/sdX" in command]
+
+
+@pytest.mark.parametrize("size", [300 * MEBIBYTE, 2048 * MEBIBYTE + 700 * 1024])
+def test_a_disk_that_was_erased_as_documented_is_used(folder: Path, size: int) -> None:
+    disk = make_disk(folder, size)
+    make_ext4(disk, 0, size)
+    assert why(folder) == "StateDiskTaken"
+    (command,) = documented("StateDiskTaken")
+    assert command in (ROOT / "docs/reference/images.md").read_text()
+    run("sh", "-c", command.replace("/dev/sdX", str(disk)))
+    assert boot(folder).kind == "Disk"
+    keep(folder, "new")
+    boot(folder)
+    assert (folder / "state/kept").read_text() == "new"
+
+
+@pytest.mark.parametrize("at", [MEBIBYTE - 1, 299 * MEBIBYTE, 300 * MEBIBYTE + 1024])
+def test_a_disk_with_a_byte_at_either_end_is_left_alone(folder: Path, at: int) -> None:
+    disk = make_disk(folder, 300 * MEBIBYTE + 700 * 1024)
+    put(disk, at, b"x")
+    with pytest.raises(NoState, match=f"something is at {0 if at < MEBIBYTE else 299} MiB"):
+        boot(folder)
+    assert list(blocks(disk)) == [at // BLOCK * BLOCK]
+
+
+def test_a_mark_does_not_make_a_disk_ours_that_somebody_has_written_to(folder: Path) -> None:
+    """Encryption without a header has no signature."""
+    disk = make_disk(folder)
+    put(disk, 299 * MEBIBYTE, MARK)
+    put(disk, 0, random.Random(1).randbytes(MEBIBYTE))
     before = blocks(disk)
     assert why(folder) == "StateDiskTaken"
     assert blocks(disk) == before

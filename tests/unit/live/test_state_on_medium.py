@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +18,9 @@ from flotta.live.state.area import LABEL, Area
 from flotta.live.state.block_device import BlockDevice, open_device
 from flotta.live.state.errors import NoState
 from flotta.live.state.finding import Wanted, mount_any_state
-from flotta.live.state.gpt import PRIMARY, Entry, last_sector, plan_writes, read_table
+from flotta.live.state.gpt import HEADER_SIZE, PRIMARY, Entry, last_sector, plan_writes, read_table
 from flotta.live.state.medium import NAME, TYPE, find_place
+from flotta.protocol.reasons import live
 from unit.live.media import (
     BACKUP,
     BLOCK,
@@ -299,6 +302,23 @@ def test_a_state_that_was_taken_away_as_documented_is_made_anew(folder: Path) ->
     assert not (folder / "state/kept").exists()
 
 
+@pytest.mark.deep
+def test_a_stick_that_was_erased_as_documented_is_used(folder: Path) -> None:
+    stick = make_stick(folder)
+    make_ext4(stick, PLACE, 100 * MEBIBYTE)
+    with open_device(stick) as device:
+        add(device, Entry(TYPE, TYPE, 2_300_000, 2_301_000, 0, "x"), kind="0" * 31 + "1")
+    assert why(folder, stick) == "StatePlaceTaken"
+    remedy = next(row.remedy for row in live.STATE if row.code == "StatePlaceTaken")
+    node = attach(stick)
+    for command in re.findall(r"`([^`]+)`", remedy):
+        run("sh", "-c", f"{command.replace('/dev/sdX', node)} || test -b {node}")  # the disk ends
+    detach(node)
+    put(stick, 0, ISO)
+    boot(folder, stick)
+    keep(folder, "made")
+
+
 def test_a_partition_of_somebody_else_in_the_place_is_left_alone(folder: Path) -> None:
     stick = make_stick(folder)
     with open_device(stick) as device:
@@ -354,6 +374,16 @@ def test_a_medium_that_is_not_an_iso_with_its_table_is_left_alone(
 ) -> None:
     stick = make_stick(folder)
     put(stick, *damage)
+    assert why(folder, stick) == "StateUnsuitable"
+
+
+def test_a_table_that_points_behind_every_disk_is_none(folder: Path) -> None:
+    stick = make_stick(folder)
+    header = bytearray(get(stick, SECTOR, HEADER_SIZE))
+    struct.pack_into("<Q", header, 72, 1 << 63)  # the sector of the entries
+    struct.pack_into("<I", header, 16, 0)
+    struct.pack_into("<I", header, 16, zlib.crc32(header))
+    put(stick, SECTOR, bytes(header))
     assert why(folder, stick) == "StateUnsuitable"
 
 

@@ -1,8 +1,12 @@
 """The bytes of a device that hold the state: an ext4 file system, and room for a mark behind it.
 
+A label alone makes no state: a superblock of ours outlives a new partition table and much else. A
+place is ours if nothing but our file system is found there.
+
 Making a file system takes a while, and the power may go at any moment. So that a place of ours that
 is half made is told from a file system that is damaged, which is never formatted, a mark is written
-before and removed afterwards. The file system gets its label last.
+before and removed afterwards. The file system gets its label last. Its first KiB is never written:
+what is there under a mark is not ours.
 """
 
 from __future__ import annotations
@@ -13,12 +17,14 @@ from pathlib import Path
 
 from flotta.live.state.block_device import BlockDevice
 from flotta.live.state.commands import run
-from flotta.live.state.signatures import ext_label, has_ext_magic, probe
+from flotta.live.state.signatures import ext_label, has_ext_magic, list_signatures, probe
 
 LABEL = "FLOTTA_STATE"
 UNREADY = "FLOTTA_UNREADY"  # the label while it is made
 MEBIBYTE = 1 << 20
 LEAST = 256 * MEBIBYTE  # bytes; less holds no image of a container
+BOOT_BLOCK = 1024  # bytes before a superblock, which mkfs leaves zero
+EXT4 = "ext4"  # as wipefs names it
 MARK_ROOM = MEBIBYTE  # bytes behind the file system
 # Where the first backup of a superblock is: group 1 of blocks of 1, 2 and 4 KiB (mke2fs(8)).
 BACKUPS = tuple(block * size for block, size in ((8193, 1024), (16384, 2048), (32768, 4096)))
@@ -46,13 +52,36 @@ class Area:
         """Look what is there. Raises OSError, and NoState when blkid fails."""
         label = ext_label(self.device, self.offset)
         if label == LABEL:
-            return Contents.STATE
-        if self.is_marked() and (label == UNREADY or not self.find_foreign()):
-            return Contents.UNFINISHED
-        ends = self.offset, self.offset + self.length - MEBIBYTE
-        if all(self.device.is_zero(end, MEBIBYTE) for end in ends) and not self._has_backup():
-            return Contents.EMPTY
-        return Contents.OTHER
+            return Contents.STATE if self._holds(EXT4) else Contents.OTHER
+        if self.is_marked() and self.device.is_zero(self.offset, BOOT_BLOCK):
+            ours = self._holds(EXT4) if label == UNREADY else self._holds()
+            return Contents.UNFINISHED if ours else Contents.OTHER
+        return Contents.OTHER if self.find_trace() is not None else Contents.EMPTY
+
+    def find_trace(self) -> int | None:
+        """Return where something was written, in bytes from the start; None if nothing is seen.
+
+        Looked at are both ends, and the places of the backups of a superblock whose own is lost.
+        """
+        end = self.length - MARK_ROOM
+        tail = (
+            (self.device.size if self.is_whole else self.offset + self.length) - self.offset - end
+        )
+        for at, length in ((0, MEBIBYTE), (end, tail)):
+            if not self.device.is_zero(self.offset + at, length):
+                return at
+        backups = (at for at in BACKUPS if has_ext_magic(self.device, self.offset + at))
+        return next(backups, None)
+
+    def list_signatures(self) -> list[str]:
+        """Return the names of all that wipefs finds, sorted. Raises NoState."""
+        length = self.device.size if self.is_whole else self.length
+        return sorted({one.kind for one in list_signatures(self.device, self.offset, length)})
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a whole disk, which may have less than a MiB behind the area."""
+        return not self.offset
 
     def find_foreign(self) -> str:
         """Return what blkid finds at the beginning or end; empty when it finds nothing."""
@@ -65,6 +94,7 @@ class Area:
     def mark(self) -> None:
         """Note that a file system is being made."""
         self.device.write(self._mark_at, MARK)
+        self.device.write(self.offset, bytes(BOOT_BLOCK))
 
     def unmark(self) -> None:
         """Note that it is made."""
@@ -79,9 +109,8 @@ class Area:
         run("e2label", str(node), LABEL)
         run("sync", str(node))
 
-    def _has_backup(self) -> bool:
-        """Tell whether a file system was there whose beginning is lost."""
-        return any(has_ext_magic(self.device, self.offset + at) for at in BACKUPS)
+    def _holds(self, *kinds: str) -> bool:
+        return self.list_signatures() == list(kinds)
 
     @property
     def _mark_at(self) -> int:

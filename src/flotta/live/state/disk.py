@@ -17,7 +17,6 @@ from flotta.live.state.area import LEAST, MEBIBYTE, Area, Contents
 from flotta.live.state.block_device import BlockDevice, is_in_use, is_partition
 from flotta.live.state.commands import run
 from flotta.live.state.errors import NoState
-from flotta.live.state.signatures import list_signatures
 from flotta.protocol.reasons.live import (
     STATE_DISK_MISSING,
     STATE_DISK_TAKEN,
@@ -72,12 +71,13 @@ def check_empty(area: Area, contents: Contents, name: str) -> None:
     """Raise NoState unless the disk is empty, or was being made ours."""
     if contents is Contents.UNFINISHED:
         return
-    signatures = ", ".join(sorted({one.kind for one in list_signatures(area.device)}))
-    found = signatures or area.find_foreign()
+    found = ", ".join(area.list_signatures()) or area.find_foreign()
     if found:
         raise NoState(STATE_DISK_TAKEN, f"The state disk {name} holds {found}.")
     if contents is not Contents.EMPTY:
-        raise NoState(STATE_DISK_TAKEN, f"The state disk {name} is not empty.")
+        where = (area.find_trace() or 0) // MEBIBYTE
+        text = f"The state disk {name} is not empty: something is at {where} MiB."
+        raise NoState(STATE_DISK_TAKEN, text)
 
 
 def _match(name: str, root: Path) -> list[Path]:

@@ -54,9 +54,8 @@ def _use_medium(wanted: Wanted) -> StateReport:
         place = find_place(device)
         contents = place.area.find_contents()
         if contents is Contents.OTHER and place.known:
-            raise NoState(
-                STATE_DAMAGED, "The partition for the state holds no file system of ours."
-            )
+            found = ", ".join(place.area.list_signatures()) or "no file system of ours"
+            raise NoState(STATE_DAMAGED, f"The partition for the state holds {found}.")
         if contents in (Contents.EMPTY, Contents.OTHER) and not place.known:
             check_free(place)
         _mount(place.area, wanted.target, contents, lambda: _write_table(place))

@@ -145,6 +145,8 @@ def read_table(device: BlockDevice, at: int) -> Table | None:
         return None
     if entry < LEAST_ENTRY or entry % 8 or entry > device.sector or not 0 < count <= MOST_ENTRIES:
         return None
+    if entries_at > last_sector(device):
+        return None
     entries = device.read(entries_at * device.sector, count * entry)
     if len(entries) != count * entry or zlib.crc32(entries) != crc:
         return None

@@ -29,6 +29,8 @@ GIBIBYTE = 1 << 30
 SEARCHED = 16  # GiB in which the state of an earlier ISO is looked for
 SECTOR = 512  # bytes; firmware boots ISOs from no disks with larger sectors
 ALIGNMENT = MEBIBYTE // SECTOR  # sectors
+READ_ONLY = 1 << 60  # attribute that xorriso gives the partitions of an ISO, with these names
+ISO_NAMES = "Gap", "EFI boot partition", "ISOHybrid", "Appended"
 MARGIN = MEBIBYTE  # bytes behind the ISO that stay free; the backup of its table is there
 VOLUME_DESCRIPTOR, DESCRIPTOR_ID = 16 * 2048, b"\x01CD001"  # ECMA-119, 8.4
 SPACE_SIZE = 80  # offset of the number of blocks of 2,048 bytes
@@ -56,11 +58,12 @@ def find_place(device: BlockDevice) -> Place:
         whole = read_table(device, PRIMARY) is not None
         return Place(_area(device, _check(table, ours[0], end)), None if whole else table, True)
     entry, known = _find_earlier(device, table, end)
+    table = _keep_others(device, table, end)
     if entry is None:
         entry = _new_entry(device, table, -(-end // GIBIBYTE) * GIBIBYTE)
     if any(part.first <= entry.last and entry.first <= part.last for part in table.partitions):
         raise NoState(STATE_PLACE_TAKEN, "Another partition is where the state would go.")
-    return Place(_area(device, entry), table.add(entry), known)
+    return Place(_area(device, entry), _add(table, entry), known)
 
 
 def check_free(place: Place) -> None:
@@ -109,6 +112,39 @@ def _read_any_table(device: BlockDevice) -> Table | None:
             "entries_at": PRIMARY + 1,
         }
     )
+
+
+def _keep_others(device: BlockDevice, table: Table, end: int) -> Table:
+    """Return the table with the partitions of others that only the backup names any more.
+
+    An ISO that is written over a stick replaces the table, and not what is behind the ISO.
+    """
+    for part in _list_others(device, table, end):
+        if part.last > table.last_usable:
+            raise NoState(STATE_PLACE_TAKEN, "Another partition reaches the end of the medium.")
+        table = _add(table, part)
+    return table
+
+
+def _add(table: Table, entry: Entry) -> Table:
+    try:
+        return table.add(entry)
+    except ValueError as error:
+        raise NoState(STATE_UNSUITABLE, f"The boot medium cannot be used: {error}.") from error
+
+
+def _list_others(device: BlockDevice, table: Table, end: int) -> Iterator[Entry]:
+    """Yield partitions that begin behind the ISO, without ours and those of an earlier ISO."""
+    backup = read_table(device, last_sector(device))
+    for part in backup.partitions if backup else ():
+        behind = part.first * SECTOR >= end - MARGIN
+        known = any(part.first == one.first and part.last == one.last for one in table.partitions)
+        if behind and not known and part.kind != TYPE and not _is_of_iso(part):
+            yield part
+
+
+def _is_of_iso(part: Entry) -> bool:
+    return bool(part.attributes & READ_ONLY) and part.name.startswith(ISO_NAMES)
 
 
 def _find_earlier(device: BlockDevice, table: Table, end: int) -> tuple[Entry | None, bool]:
@@ -162,9 +198,10 @@ def _area(device: BlockDevice, entry: Entry) -> Area:
 
 
 def _foreign_end(area: Area) -> str:
-    """Return what wipefs finds from the start of the area on, besides a backup of the table."""
+    """Return what wipefs finds from the start of the area on, besides a backup that was read."""
     device = area.device
-    backup = last_sector(device) * device.sector
+    last = last_sector(device)
+    backup = last * device.sector if read_table(device, last) else None
     found = (
         one.kind
         for one in list_signatures(device)

@@ -11,6 +11,7 @@ from pathlib import Path
 from flotta.live.state.area import Area
 from flotta.live.state.commands import run
 from flotta.live.state.errors import NoState
+from flotta.live.state.loops import attach_loop, detach_loop
 from flotta.protocol.reasons.live import STATE_DAMAGED
 
 # Each is a directory of the state, mounted where programs expect it. /etc is stacked instead: the
@@ -41,19 +42,16 @@ def attach(area: Area) -> Path:
     """
     if not area.offset:
         return area.device.path
-    part = f"--offset={area.offset}", f"--sizelimit={area.length}"
-    for direct in (["--direct-io=on"], []):
-        with contextlib.suppress(NoState):
-            done = run("losetup", "--find", "--show", *direct, *part, str(area.device.path))
-            return Path(done.stdout.strip())
-    return Path(run("losetup", "--find", "--show", *part, str(area.device.path)).stdout.strip())
+    try:
+        return attach_loop(area.device, area.offset, area.length, "--direct-io=on")
+    except NoState:
+        return attach_loop(area.device, area.offset, area.length)
 
 
 def detach(area: Area, node: Path) -> None:
     """Undo `attach`, at once or when the node is not mounted any more."""
     if area.offset:
-        with contextlib.suppress(NoState):
-            run("losetup", "--detach", str(node))
+        detach_loop(node)
 
 
 def mount_state(node: Path, target: Path) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from flotta.live.state.block_device import BlockDevice
 from flotta.live.state.commands import run
 from flotta.live.state.errors import NoState
+from flotta.live.state.loops import readable_part
 from flotta.protocol.reasons.live import STATE_FAILED
 
 NOTHING, AMBIVALENT = 2, 8  # exit codes of blkid -p: no signature; several that contradict
@@ -22,7 +23,7 @@ EXT_SUPERBLOCK, EXT_MAGIC_AT, EXT_LABEL_AT, EXT_LABEL = 1024, 56, 120, 16  # byt
 
 
 class Signature(NamedTuple):
-    """A signature, and its offset on the device in bytes."""
+    """A signature, and its offset in bytes from the start of what was looked at."""
 
     kind: str
     offset: int
@@ -37,9 +38,13 @@ class _Signatures(msgspec.Struct):
     signatures: Sequence[_Found]
 
 
-def list_signatures(device: BlockDevice) -> list[Signature]:
-    """Return every signature that wipefs finds on the whole device. Raises NoState."""
-    text = run("wipefs", "--no-act", "--json", str(device.path)).stdout
+def list_signatures(device: BlockDevice, offset: int = 0, length: int = 0) -> list[Signature]:
+    """Return every signature that wipefs finds on a part of a device; without length, on all of it.
+
+    Unlike blkid it names all of them, also where one hides another. Raises NoState.
+    """
+    with readable_part(device, offset, length or device.size) as path:
+        text = run("wipefs", "--no-act", "--json", str(path)).stdout
     try:
         found = msgspec.json.decode(text, type=_Signatures).signatures if text.strip() else ()
         return [Signature(one.type, int(one.offset, 16)) for one in found]

@@ -28,8 +28,8 @@ STATE_PLACE_TAKEN = STATE.add(
     LIVE,
     "Behind the ISO on the boot medium is a partition, or a file system of something else. It is "
     f"left alone.{LOST}",
-    "If you do not need what is there, erase the stick (`wipefs --all`, then zeros over its first "
-    "2 GiB) and write the ISO to it again.",
+    "If you do not need what is there, erase the stick with `wipefs --all /dev/sdX` and "
+    "`dd if=/dev/zero of=/dev/sdX bs=1M count=3072`, and write the ISO to it again.",
 )
 STATE_UNSUITABLE = STATE.add(
     "StateUnsuitable",
@@ -41,9 +41,10 @@ STATE_UNSUITABLE = STATE.add(
 STATE_DAMAGED = STATE.add(
     "StateDamaged",
     LIVE,
-    f"The file system of the state is damaged, and is never made again over what is left.{LOST}",
-    "Repair it on another machine with `e2fsck`, or erase the stick and write the ISO again. The "
-    "device then joins with another key: delete its EdgeDevice, or use a batch that allows it.",
+    "The file system of the state is damaged, or something else is there besides. It is never made "
+    f"again over what is left.{LOST}",
+    "Repair it on another machine with `e2fsck`. If that fails, [forget the "
+    "state](images.md#forget-the-state) and delete the EdgeDevice: the device joins as a new one.",
 )
 STATE_DISK_MISSING = STATE.add(
     "StateDiskMissing",
@@ -56,8 +57,8 @@ STATE_DISK_TAKEN = STATE.add(
     LIVE,
     "The disk that the settings name for the state has a partition table, a file system or other "
     f"contents. It is left alone.{LOST}",
-    "If you do not need what is there, erase the disk: `wipefs --all`, then zeros over its first "
-    "and its last MiB.",
+    "If you do not need what is there, make the disk an empty state: "
+    "`wipefs --all /dev/sdX && mkfs.ext4 -L FLOTTA_STATE /dev/sdX`.",
 )
 STATE_DISK_UNSUITABLE = STATE.add(
     "StateDiskUnsuitable",
