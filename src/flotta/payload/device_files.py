@@ -6,6 +6,7 @@ Keys of `config.toml` are in docs/reference/settings.md#gateway-configuration-fi
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -59,7 +60,7 @@ def _configuration(wanted: Personalisation) -> Iterator[PayloadFile]:
     yield _toml("tags.toml", {**wanted.tags, "namespace": wanted.namespace})
     if wanted.labels:
         yield _toml("labels.toml", wanted.labels, table="labels")
-    if wanted.address:
+    if wanted.address and not _is_address(host_of(wanted.server)):
         line = f"{wanted.address} {host_of(wanted.server)}\n"
         yield PayloadFile(HOSTS, (LOCAL_HOSTS + line).encode())
 
@@ -67,6 +68,14 @@ def _configuration(wanted: Personalisation) -> Iterator[PayloadFile]:
 def host_of(server: str) -> str:
     """Return the host of `host:port`."""
     return server.rpartition(":")[0].strip("[]")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _access(wanted: Personalisation) -> Iterator[PayloadFile]:

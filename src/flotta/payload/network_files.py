@@ -19,19 +19,33 @@ KEY_LENGTH = 64  # hexadecimal digits of a key that was derived from the passphr
 
 
 def render_networks(profiles: Sequence[NetworkProfile]) -> Iterator[PayloadFile]:
-    """Yield the files of systemd-networkd for wired interfaces."""
+    """Yield the files of systemd-networkd for wired interfaces.
+
+    An interface has one file: networkd takes the first that matches, and no other.
+    """
+    done: set[tuple[str, str]] = set()
     for index, profile in enumerate(profiles):
         name = f"{NETWORKD}/10-flotta-{index}"
-        match = _match(profile)
-        if profile.vlan is None:
-            yield _file(f"{name}.network", [*match, *_addresses(profile)])
-            continue
-        vlan = f"vlan{profile.vlan}"
-        kind = ["[NetDev]", f"Name={vlan}", "Kind=vlan", "[VLAN]", f"Id={profile.vlan}"]
-        parent = ["[Network]", f"VLAN={vlan}", "LinkLocalAddressing=no"]
-        yield _file(f"{name}.netdev", kind)
-        yield _file(f"{name}.network", [*match, *parent])
-        yield _file(f"{name}-vlan.network", ["[Match]", f"Name={vlan}", *_addresses(profile)])
+        if _identity(profile) not in done:
+            same = [other for other in profiles if _identity(other) == _identity(profile)]
+            yield _file(f"{name}.network", [*_match(profile), *_interface(same)])
+        done.add(_identity(profile))
+        if profile.vlan is not None:
+            vlan = f"vlan{profile.vlan}"
+            kind = ["[NetDev]", f"Name={vlan}", "Kind=vlan", "[VLAN]", f"Id={profile.vlan}"]
+            yield _file(f"{name}.netdev", kind)
+            yield _file(f"{name}-vlan.network", ["[Match]", f"Name={vlan}", *_addresses(profile)])
+
+
+def _identity(profile: NetworkProfile) -> tuple[str, str]:
+    return profile.interface, profile.mac
+
+
+def _interface(profiles: Sequence[NetworkProfile]) -> list[str]:
+    """Return what is said of one interface: its VLANs, and addresses of its own if it has any."""
+    vlans = [f"VLAN=vlan{profile.vlan}" for profile in profiles if profile.vlan is not None]
+    own = [line for profile in profiles if profile.vlan is None for line in _addresses(profile)]
+    return [*(own or ["[Network]", "LinkLocalAddressing=no"]), *vlans]
 
 
 def render_wireless(networks: Sequence[WirelessNetwork]) -> Iterator[PayloadFile]:

@@ -203,6 +203,11 @@ def test_settings_become_answers(base: BaseFile, tmp_path: Path) -> None:
         ({"network": [{"mac": "52:54:00:12:34:56"}]}, "network"),
         ({"network": [{"interface": "a"}, {"interface": "b"}]}, "network"),
         ({"network": [{"interface": "a", "addresses": ["192.0.2.1/24"] * 2}]}, "network[0]"),
+        ({"network": [{"interface": "a", "dns": ["192.0.2.1"]}]}, "network[0].dns"),
+        (
+            {"network": [{"interface": "en*", "addresses": ["192.0.2.1/24"]}]},
+            "network[0].interface",
+        ),
     ],
 )
 def test_what_an_installer_cannot_do_is_refused(

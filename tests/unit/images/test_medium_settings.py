@@ -11,6 +11,7 @@ from flotta.images.settings.medium import parse_settings
 from flotta.payload.personalisation import NetworkProfile, WirelessNetwork
 from small_iso import fleet
 
+MAC = "52:54:00:12:34:56"
 SECRET = "correct horse battery"
 
 
@@ -23,8 +24,8 @@ def test_settings_of_every_kind_are_read(tmp_path: Path) -> None:
             batch="berlin-2027",
             namespace="default",
             device_id="till-1.berlin",
-            labels={"site": "berlin", "example.com/floor": 2},
-            tags={"rack": 7},
+            labels={"site": "berlin", "example.com/floor": "2"},
+            tags={"rack": "7"},
             network=[
                 {"interface": "en*"},
                 {
@@ -118,6 +119,34 @@ def test_a_certificate_of_a_long_life_is_worth_a_warning() -> None:
         ({"epoch": True}, "epoch"),
         ({"path_prefix": "a b"}, "path_prefix"),
         ({"batch": "Batch"}, "batch"),
+        ({"address": "fe80::1%x evil.example #"}, "address"),
+        ({"server": "[::1%a b]:8043"}, "server"),
+        (
+            {
+                "network": [
+                    {"interface": "e", "addresses": ["fe80::2/64"], "gateways": ["fe80::1%a\\"]}
+                ]
+            },
+            "network[0].gateways[0]",
+        ),
+        ({"network": [{"interface": "e", "vlan": 7}, {"mac": MAC, "vlan": 7}]}, "network"),
+        ({"network": [{"interface": "e"}, {"interface": "e"}]}, "network"),
+        ({"wifi": [{"ssid": "s"}, {"ssid": "s", "passphrase": SECRET}]}, "wifi"),
+        ({"wifi": [{"ssid": "s", "passphrase": 1234567890}]}, "wifi[0].passphrase"),
+        ({"wifi": [{"ssid": 493}]}, "wifi[0].ssid"),
+        ({"wifi": [{"ssid": True}]}, "wifi[0].ssid"),
+        ({"wifi": [{"ssid": "a\nb"}]}, "wifi[0].ssid"),
+        ({"device_id": 7}, "device_id"),
+        ({"labels": {"a": 1}}, "labels.a"),
+        ({"tags": {"a": False}}, "tags.a"),
+        ({"tags": {7: "a"}}, "tags (a name)"),
+        ({"state_disk": "serial="}, "state_disk"),
+        ({"state_disk": "/dev/"}, "state_disk"),
+        ({"ssh_authorized_keys": ["my ssh-key garbage"]}, "ssh_authorized_keys[0]"),
+        ({"installer": {"disk": "/dev/../etc/passwd"}}, "installer.disk"),
+        ({"installer": {"extra": "d-i preseed/late_command string reboot"}}, "installer.extra"),
+        ({"installer": {"extra": "\n d-i  \\\n pkgsel/include string vim"}}, "installer.extra"),
+        ({"installer": {"proxy": f"http://user:{SECRET}@proxy:1"}}, "installer.proxy"),
         ({"installer": {"disk": "sda"}}, "installer.disk"),
         ({"installer": {"password_hash": "secret"}}, "installer.password_hash"),
         ({"installer": {"packages": ["vim; rm"]}}, "installer.packages[0]"),
@@ -134,3 +163,16 @@ def test_a_wrong_field_is_named_with_its_path(change: dict[str, object], path: s
     assert text.endswith("[InvalidSettings]") or path == "extra_ca"
     assert SECRET not in text
     assert fleet().key.splitlines()[1] not in text
+
+
+def test_a_number_that_yaml_made_of_a_text_is_to_be_put_in_quotes() -> None:
+    with pytest.raises(ImageError, match="put it in quotes"):
+        parse_settings(fleet().settings(wifi=[{"ssid": "s", "passphrase": 0o123456701}]))
+
+
+def test_names_and_keys_that_people_have_are_accepted() -> None:
+    key = f"restrict,pty ssh-rsa AAAA{'B' * 1400}== admin@example"
+    wifi = [{"ssid": "\N{COFFIN}\ufe0f\u200d", "passphrase": SECRET}]
+    wanted = parse_settings(fleet().settings(wifi=wifi, ssh_authorized_keys=[key])).personalisation
+    assert wanted.ssh_keys == (key,)
+    assert wanted.wireless[0].ssid == "\N{COFFIN}\ufe0f\u200d"

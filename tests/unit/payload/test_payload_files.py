@@ -172,6 +172,21 @@ def test_an_interface_gets_its_addresses_and_a_vlan_its_own() -> None:
     assert "DHCP=yes" in files["/etc/systemd/network/10-flotta-0-vlan.network"]
 
 
+def test_an_interface_with_vlans_has_one_file_as_networkd_reads_no_other() -> None:
+    own = NetworkProfile("eth0", addresses=["192.0.2.7/24"])
+    profiles = [NetworkProfile("eth0", vlan=7), own, NetworkProfile("eth0", vlan=8)]
+    files = contents(replace(WANTED, networks=profiles))
+    [parent] = [text for text in files.values() if "Name=eth0\n" in text]
+    for line in ("VLAN=vlan7", "VLAN=vlan8", "Address=192.0.2.7/24"):
+        assert line in parent
+    assert "LinkLocalAddressing" not in parent
+
+
+def test_a_server_by_its_address_needs_no_line_for_its_name() -> None:
+    wanted = replace(WANTED, server="192.0.2.1:8043", address="192.0.2.1")
+    assert "/etc/hosts" not in contents(wanted)
+
+
 @pytest.mark.parametrize(
     ("ssid", "name"),
     [("Shop-1 guests_2", "Shop-1 guests_2"), ("Café", "=436166c3a9"), ("a/b", "=612f62")],

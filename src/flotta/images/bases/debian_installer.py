@@ -127,6 +127,10 @@ def _require_possible(wanted: Personalisation) -> None:
     for profile in wanted.networks:
         if len(profile.addresses) > 1 or len(profile.gateways) > 1:
             raise invalid("network[0]", "may have one address and one gateway in an installer")
+        if profile.dns and not profile.addresses:
+            raise invalid("network[0].dns", "needs an address in an installer; DHCP gives its own")
+        if profile.addresses and set("*?") & set(profile.interface):
+            raise invalid("network[0].interface", "needs its whole name for an address")
 
 
 def _variables(wanted: Personalisation, installer: InstallerSettings) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from flotta.protocol.reasons.images import INVALID_SETTINGS
 T = TypeVar("T")
 Reader = Callable[[object, str], T]  # of a value and the path of its field
 MAX_TEXT = 1024  # characters
+MAX_LONG_TEXT = 8192  # characters
 MAX_FILE = 256 * 1024  # bytes of a file that a setting names
 SHOWN = 64  # characters of a wrong value
 
@@ -68,26 +69,55 @@ class Fields:
 
 
 def text(value: object, path: str) -> str:
-    """Read one line of printable text; numbers and truth values of YAML are texts too."""
-    if isinstance(value, bool):
-        value = str(value).lower()
-    if not isinstance(value, str | int | float) or not str(value):
-        raise invalid(path, "is not a text")
-    plain = str(value)
+    """Read one line of printable text."""
+    plain = quoted(value, path)
     if len(plain) > MAX_TEXT:
         raise invalid(path, f"has more than {MAX_TEXT} characters")
-    if printable(plain) != plain:
+    return _seen(plain, path)
+
+
+def long_text(value: object, path: str) -> str:
+    """Read one line of printable text that may be as long as the key of `ssh-keygen -b 16384`."""
+    plain = quoted(value, path)
+    if len(plain) > MAX_LONG_TEXT:
+        raise invalid(path, f"has more than {MAX_LONG_TEXT} characters")
+    return _seen(plain, path)
+
+
+def quoted(value: object, path: str) -> str:
+    """Read a text. What YAML took for something else is refused: 0755 would be 493 by now."""
+    if isinstance(value, Mapping | list | tuple):
+        raise invalid(path, "is not a text")
+    if not isinstance(value, str):
+        raise invalid(path, "is not a text for YAML; put it in quotes")
+    if not value:
+        raise invalid(path, "is empty")
+    return value
+
+
+def _seen(plain: str, path: str) -> str:
+    if printable(plain, MAX_LONG_TEXT) != plain:
         raise invalid(path, "has line breaks or characters that cannot be seen")
     return plain
 
 
-def matching(check: Callable[[str], bool], wanted: str) -> Reader[str]:
-    """Return the reader of a text that a check accepts; `wanted` says what it should be."""
+def matching(
+    check: Callable[[str], bool],
+    wanted: str,
+    *,
+    secret: bool = False,
+    read_text: Reader[str] = text,
+) -> Reader[str]:
+    """Return the reader of a text that a check accepts; `wanted` says what it should be.
+
+    What is `secret` is not repeated in the message.
+    """
 
     def read(value: object, path: str) -> str:
-        plain = text(value, path)
+        plain = read_text(value, path)
         if not check(plain):
-            raise invalid(path, f"is {printable(plain, SHOWN)!r}, and not {wanted}")
+            shown = "is" if secret else f"is {printable(plain, SHOWN)!r}, and"
+            raise invalid(path, f"{shown} not {wanted}")
         return plain
 
     return read

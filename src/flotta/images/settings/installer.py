@@ -27,6 +27,10 @@ KEYMAP = re.compile(r"[a-z]{2,10}(\([a-z0-9_]+\))?")
 ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}")
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 CRYPTED = re.compile(r"\$[0-9a-z]+\$[A-Za-z0-9./$=,-]{8,256}")  # crypt(5)
+# The last answer to a question counts, so one of these would take ours away.
+TAKEN = re.compile(
+    rb"^\s*\S+\s+(preseed/late_command|partman/early_command|pkgsel/include)\s", re.MULTILINE
+)
 DISK = re.compile(r"/dev/[A-Za-z0-9/._:+-]+")
 # Without a backslash, which would continue a line of the preseed.
 URL = re.compile(r"https?://[!-\[\]-~]+")
@@ -60,7 +64,7 @@ def read_installer(value: object, path: str) -> InstallerSettings:
     fields = Fields(value, path)
     usual = InstallerSettings()
     found = InstallerSettings(
-        disk=fields.take("disk", _by(DISK, "a path below /dev"), ""),
+        disk=fields.take("disk", matching(_is_disk, "a path below /dev"), ""),
         locale=fields.take("locale", _by(LOCALE, "a locale such as de_DE.UTF-8"), usual.locale),
         keymap=fields.take("keymap", _by(KEYMAP, "a keyboard layout such as de"), usual.keymap),
         timezone=fields.take("timezone", _by(ZONE, "a time zone such as Etc/UTC"), usual.timezone),
@@ -69,18 +73,34 @@ def read_installer(value: object, path: str) -> InstallerSettings:
         mirror_directory=fields.take(
             "mirror_directory", _by(MIRROR_PATH, "a path"), usual.mirror_directory
         ),
-        proxy=fields.take("proxy", _by(URL, "a URL of a proxy"), ""),
+        proxy=fields.take("proxy", _by(URL, "a URL of a proxy", secret=True), ""),
         password=fields.take("password_hash", _hash, ""),
         packages=fields.take("packages", items(_by(PACKAGE, "a package"), MAX_PACKAGES), ()),
         power_off=fields.take("power_off", boolean, False),
-        extra=read_content(fields, "extra", MAX_EXTRA),
+        extra=_extra(fields),
     )
     fields.finish()
     return found
 
 
-def _by(pattern: re.Pattern[str], wanted: str) -> Reader[str]:
-    return matching(lambda value: pattern.fullmatch(value) is not None, wanted)
+def _by(pattern: re.Pattern[str], wanted: str, *, secret: bool = False) -> Reader[str]:
+    return matching(lambda value: pattern.fullmatch(value) is not None, wanted, secret=secret)
+
+
+def _is_disk(value: str) -> bool:
+    return DISK.fullmatch(value) is not None and ".." not in value.split("/")
+
+
+def _extra(fields: Fields) -> bytes:
+    """Read lines of a preseed; none may answer what the installation of the programs hangs on."""
+    lines = read_content(fields, "extra", MAX_EXTRA)
+    if taken := TAKEN.search(lines.replace(b"\\\n", b" ")):
+        raise invalid(
+            fields.path("extra"),
+            f"answers {taken[1].decode()}, which brings the programs of the device into the "
+            "system; name packages in installer.packages, and set up the rest with Ansible",
+        )
+    return lines
 
 
 def _is_host(value: str) -> bool:

@@ -6,9 +6,11 @@ mapping.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 
 from flotta.dns1123 import is_label
 from flotta.fleet.batch_specification import LABEL_VALUE
@@ -32,6 +34,7 @@ from flotta.images.settings.fields import (
     Reader,
     invalid,
     items,
+    long_text,
     mapping,
     matching,
     number,
@@ -40,10 +43,9 @@ from flotta.images.settings.fields import (
 )
 from flotta.images.settings.installer import InstallerSettings, read_installer
 from flotta.images.settings.networks import (
-    MAX_NETWORKS,
     is_address,
-    read_network,
-    read_wireless,
+    read_networks,
+    read_wireless_networks,
     with_port,
 )
 from flotta.payload.personalisation import Personalisation
@@ -56,7 +58,9 @@ MAX_EPOCH = 2**32 - 1  # seconds since 1970, as an archive can hold them
 MAX_KEYS = 64  # SSH keys
 MAX_NAME = 63  # characters of a label's name and value
 PRIVATE_KEY = b"PRIVATE KEY-----"  # of PEM, whatever the kind of key
-KEY_TYPES = ("ssh-", "ecdsa-", "sk-")
+# sshd(8), "AUTHORIZED_KEYS FILE FORMAT"; the key begins with the length of its type's name.
+KEY_TYPE = re.compile(r"ssh-(rsa|ed25519|dss)|ecdsa-sha2-\S+|sk-(ssh|ecdsa)-\S+")
+KEY = re.compile(r"AAAA[A-Za-z0-9+/]*={0,2}")
 MAX_PREFIX = 253  # characters
 STATE_DISKS = ("/dev/", "serial=")
 
@@ -125,8 +129,8 @@ def _read_personalisation(fields: Fields, credential: CheckedCredential) -> Pers
         device_id=fields.take("device_id", matching(_is_free_id, "a device id"), ""),
         labels=fields.take("labels", mapping(_label_key, LABEL, MAX_LABELS), {}),
         tags=fields.take("tags", mapping(_tag_key, text, MAX_LABELS), {}),
-        networks=fields.take("network", items(read_network, MAX_NETWORKS), ()),
-        wireless=fields.take("wifi", items(read_wireless, MAX_NETWORKS), ()),
+        networks=fields.take("network", read_networks, ()),
+        wireless=fields.take("wifi", read_wireless_networks, ()),
         ssh_keys=fields.take("ssh_authorized_keys", items(SSH_KEY, MAX_KEYS), ()),
         state_disk=fields.take("state_disk", matching(_is_state_disk, DISK), ""),
         extra_authorities=_extra_authorities(fields),
@@ -173,12 +177,13 @@ def _tag_key(value: object, path: str) -> str:
 
 
 def _is_ssh_key(line: str) -> bool:
-    words = line.split()
-    return any(word.startswith(KEY_TYPES) for word in words[:-1])
+    pairs = pairwise(line.split())
+    return any(KEY_TYPE.fullmatch(kind) and KEY.fullmatch(key) for kind, key in pairs)
 
 
 def _is_state_disk(name: str) -> bool:
-    return name.startswith(STATE_DISKS) and " " not in name and ".." not in name
+    named = name.startswith(STATE_DISKS) and name not in STATE_DISKS
+    return named and " " not in name and ".." not in name
 
 
 def _extra_authorities(fields: Fields) -> bytes:
@@ -187,7 +192,9 @@ def _extra_authorities(fields: Fields) -> bytes:
 
 
 LABEL = matching(_is_label_value, "the value of a label")
-SSH_KEY = matching(_is_ssh_key, "a line of authorized_keys, such as ssh-ed25519 AAAA…")
+SSH_KEY = matching(
+    _is_ssh_key, "a line of authorized_keys, such as ssh-ed25519 AAAA…", read_text=long_text
+)
 DISK = "a path below /dev, or serial= with the serial number of a disk"
 BATCH_NAME = (
     f"the name of a registration batch: at most {MAX_BATCH_NAME} lower-case letters, digits and -"

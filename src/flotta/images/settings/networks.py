@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
+from collections.abc import Sequence
 
 from flotta.dns1123 import is_subdomain
 from flotta.images.settings.fields import (
@@ -13,27 +15,30 @@ from flotta.images.settings.fields import (
     items,
     matching,
     number,
+    quoted,
     text,
 )
 from flotta.own_names import DEVICE_PORT
 from flotta.payload.personalisation import NetworkProfile, WirelessNetwork
+from flotta.printable_text import printable
 
 MAX_NETWORKS = 32
 MAX_ADDRESSES = 16
 MAX_SSID = 32  # bytes (IEEE 802.11)
 MAX_VLAN = 4094
+ZONE = "%"  # begins the zone of an address (RFC 4007, 11)
 INTERFACE = re.compile(r"[A-Za-z0-9._*?-]{1,15}")  # 15 is the kernel's IFNAMSIZ without the end
 MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 PASSPHRASE = re.compile(r"[\x20-\x7e]{8,63}|[0-9a-fA-F]{64}")  # IEEE 802.11i, annex H
 
 
 def is_address(value: str) -> bool:
-    """Tell whether a text is an IP address."""
+    """Tell whether a text is an IP address, without a zone: anything may stand in one."""
     try:
         ipaddress.ip_address(value)
     except ValueError:
         return False
-    return True
+    return ZONE not in value
 
 
 def is_host_and_port(value: str) -> bool:
@@ -51,6 +56,28 @@ def with_port(value: object, path: str) -> str:
         if is_host_and_port(candidate):
             return candidate
     raise invalid(path, f"is {plain!r}, and not host:port without a scheme")
+
+
+def read_networks(value: object, path: str) -> Sequence[NetworkProfile]:
+    """Read all interfaces; each, and each VLAN of the device, may be given once."""
+    profiles = items(read_network, MAX_NETWORKS)(value, path)
+    vlans = [f"VLAN {item.vlan}" for item in profiles if item.vlan is not None]
+    _require_different(vlans, path)
+    _require_different([item.interface + item.mac for item in profiles if not item.vlan], path)
+    return profiles
+
+
+def read_wireless_networks(value: object, path: str) -> Sequence[WirelessNetwork]:
+    """Read all Wi-Fi networks; each name may be given once."""
+    networks = items(read_wireless, MAX_NETWORKS)(value, path)
+    _require_different([item.ssid for item in networks], path)
+    return networks
+
+
+def _require_different(names: Sequence[str], path: str) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise invalid(path, f"has {printable(twice)} twice")
 
 
 def read_network(value: object, path: str) -> NetworkProfile:
@@ -87,14 +114,16 @@ def read_wireless(value: object, path: str) -> WirelessNetwork:
 
 
 def _ssid(value: object, path: str) -> str:
-    plain = text(value, path)
+    plain = quoted(value, path)  # an emoji has characters that `text` takes for invisible
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in plain):
+        raise invalid(path, "has characters that a network's name cannot have")
     if len(plain.encode()) > MAX_SSID:
         raise invalid(path, f"has more than {MAX_SSID} bytes")
     return plain
 
 
 def _passphrase(value: object, path: str) -> str:
-    plain = str(value) if isinstance(value, str | int) else ""
+    plain = quoted(value, path)
     if not PASSPHRASE.fullmatch(plain):
         raise invalid(path, "is neither 8 to 63 characters of ASCII nor 64 hexadecimal digits")
     return plain
@@ -113,7 +142,7 @@ def _is_interface_address(value: str) -> bool:
         ipaddress.ip_interface(value)
     except ValueError:
         return False
-    return "/" in value
+    return "/" in value and ZONE not in value
 
 
 ADDRESS = matching(_is_interface_address, "an address with its prefix, such as 192.0.2.7/24")
