@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from flotta.images.personalise.batch_writing import personalise_all
 from flotta.images.personalise.batches import Wanted
-from flotta.images.personalise.outputs import Output, Result, personalise
+from flotta.images.personalise.outputs import Output
 from flotta.images.personalise.prepared import BaseFile
+from flotta.images.personalise.results import Result
 from flotta.images.personalise.sources import open_source
 from flotta.printable_text import printable
 
@@ -16,24 +18,19 @@ from flotta.printable_text import printable
 def write_media(
     base: BaseFile | None, wanted: Sequence[Wanted], options: argparse.Namespace
 ) -> str:
-    """Write the media and return a line for each; warnings go to standard error at once."""
-    return "\n".join(_write(base, wanted, options))
-
-
-def _write(
-    base: BaseFile | None, wanted: Sequence[Wanted], options: argparse.Namespace
-) -> Iterator[str]:
+    """Write the media and print a line for each as soon as it is there; returns nothing more."""
     warned: set[str] = set()
+    outputs = [
+        Output(item.path, item.settings, force=options.force, thorough=options.thorough)
+        for item in wanted
+    ]
     with open_source(base) as source:
-        for item in wanted:
-            output = Output(
-                item.path, item.settings, force=options.force, thorough=options.thorough
-            )
-            result = personalise(source, output, options.check)
+        for result in personalise_all(source, outputs, options.check):
             for warning in set(result.warnings) - warned:
                 print(f"flotta: {printable(warning)}", file=sys.stderr)
             warned.update(result.warnings)
-            yield _describe(result, options.check)
+            print(_describe(result, options.check), flush=True)
+    return ""
 
 
 def _describe(result: Result, check: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from flotta.durable_files import read_bounded
-from flotta.images.personalise.batches import Wanted, expand
+from flotta.images.personalise.batches import Wanted, expand, without_replaced
 from flotta.images.settings.fields import invalid
 from flotta.yaml_loader import load_yaml
 
@@ -20,21 +21,29 @@ CREDENTIAL = {"certificate": "client.crt", "key": "client.key", "ca": "ca.crt"}
 
 def read_wanted(options: argparse.Namespace) -> Sequence[Wanted]:
     """Return the media that file and options name. Raises ValueError with a sentence."""
-    given = {**_read_file(options.settings), **_from_options(options)}
-    return expand(given, options.output)
+    own = _from_options(options)
+    common = without_replaced(_read_file(options.settings), own)
+    return expand({**common, **own}, options.output)
 
 
 def _read_file(path: str | None) -> Mapping[str, object]:
     if path is None:
         return {}
     try:
-        text = sys.stdin.read(MAX_FILE) if path == "-" else read_bounded(Path(path), MAX_FILE)
+        text = _read_input() if path == "-" else read_bounded(Path(path), MAX_FILE)
         settings = load_yaml(text) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise invalid("file", f"{path} cannot be read: {error}") from error
     if not isinstance(settings, dict):
         raise invalid("file", f"{path} is not a mapping of settings")
     return settings
+
+
+def _read_input() -> bytes:
+    data = sys.stdin.buffer.read(MAX_FILE + 1)
+    if len(data) > MAX_FILE:
+        raise OSError(errno.EFBIG, f"it is larger than {MAX_FILE} bytes")
+    return data
 
 
 def _from_options(options: argparse.Namespace) -> Mapping[str, object]:

@@ -25,6 +25,7 @@ from flotta.protocol.reasons.images import DESTINATION_UNUSABLE, NO_SPACE
 
 # What open(2) says where there are no unnamed files: also of kernels that do not know the flag.
 NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS)
+MAX_NAME = 255  # bytes of the name of a file (limits.h, NAME_MAX)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_RESERVATION = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 # Reads until the writer closes its end of the pipe, by publishing the file or by its death.
@@ -116,15 +117,28 @@ def explain_write_error(destination: Path, error: OSError, size: int) -> ImageEr
     if error.errno not in FULL:
         return ImageError(
             DESTINATION_UNUSABLE,
-            f"{destination} cannot be written: {error.strerror or error}. Nothing was changed. "
+            f"{destination} cannot be written: {error.strerror or error}. It is as before. "
             "Correct that, or choose another path.",
         )
     free = free_space(destination)
     return ImageError(
         NO_SPACE,
-        f"{destination} needs {size} bytes, and {free} are free. Nothing was changed. Free space "
+        f"{destination} needs {size} bytes, and {free} are free. It is as before. Free space "
         "there, or write to another file system.",
     )
+
+
+def require_writable(destination: Path) -> None:
+    """Raise ImageError where this user cannot create a file of that name."""
+    name = _temporary_name(destination).name
+    if len(os.fsencode(name)) > MAX_NAME:
+        raise explain_write_error(
+            destination, OSError(errno.ENAMETOOLONG, "its name is too long"), 0
+        )
+    if not os.access(destination.parent, os.W_OK | os.X_OK):
+        read_only = os.statvfs(destination.parent).f_flag & os.ST_RDONLY
+        code = errno.EROFS if read_only else errno.EACCES
+        raise explain_write_error(destination, OSError(code, os.strerror(code)), 0)
 
 
 def free_space(destination: Path) -> int:

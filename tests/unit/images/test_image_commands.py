@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 
+from flotta.cli import image_settings
 from flotta.cli.flotta import main
+from flotta.images.personalise import batch_writing
 from flotta.images.personalise.show import show
+from small_disk import mount_small_disk
 from small_iso import fleet, make_base
 
 
@@ -59,7 +63,7 @@ def test_options_count_more_than_the_file_of_settings(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (work / "keys").write_text("# of the administrators\nssh-ed25519 AAAA admin\n")
-    (work / "settings.yml").write_text("server: other.example\ndevice_id: till-1\n")
+    (work / "settings.yml").write_text("server: other.example\ndevice_id: till-1\nca: of another\n")
     options = ("--label", "site=berlin", "--ssh-key", "keys")
     output = ("--settings", "settings.yml", "--output", "seed.img")
     flotta(capsys, "seed", *output, *WANTED, *options)
@@ -94,6 +98,7 @@ def test_one_file_of_settings_makes_many_media(
         ([{"device_id": "a"}], "outputs[0].dest"),
         ([{"dest": "a.iso"}, {"dest": "./a.iso"}], "outputs"),
         ([{"dest": "a.iso"}, {"dest": "b.iso", "device_id": "A B"}], "outputs[1].device_id"),
+        ([{"dest": f"{n}.iso", "device_id": "a"} for n in "ab"], "outputs"),
     ],
 )
 def test_nothing_is_written_when_one_of_many_is_wrong(
@@ -125,3 +130,74 @@ def test_a_warning_about_the_certificate_is_said_once(
     (work / "settings.yml").write_text('{"outputs": [{"dest": "a.iso"}, {"dest": "b.iso"}]}')
     main(["image", "personalise", "--base", "base.iso", "--settings", "settings.yml", *WANTED])
     assert capsys.readouterr().err.count("whoever finds the medium") == 1
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        ({"dest": "/dev/null"}, "DestinationForeign"),
+        ({"dest": "thesis.txt"}, "DestinationForeign"),
+        ({"dest": "missing/b.iso"}, "DestinationUnusable"),
+        ({"dest": f"{'b' * 250}.iso"}, "DestinationUnusable"),
+        ({"dest": "b.iso", "tags": {f"t{n}": "x" * 63 * 16 for n in range(64)}}, "AreaTooSmall"),
+        ({"dest": "b.iso", "installer": {}}, "InvalidSettings"),
+    ],
+)
+def test_every_medium_is_checked_before_the_first_is_written(
+    last: dict[str, object], reason: str, work: Path
+) -> None:
+    make_base(work / "small.iso", area=32768)
+    (work / "thesis.txt").write_text("a thesis")
+    (work / "settings.yml").write_text(json.dumps({"outputs": [{"dest": "a.iso"}, last]}))
+    words = ["personalise", "--base", "small.iso", "--settings", "settings.yml", *WANTED]
+    with pytest.raises(SystemExit, match=reason):
+        main(["image", *words])
+    assert not (work / "a.iso").exists()
+
+
+def test_what_was_written_before_a_late_failure_is_told(
+    work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = [{"dest": str(work / "disk" / f"{name}.iso")} for name in "abcdefgh"]
+    (work / "settings.yml").write_text(json.dumps({"outputs": outputs}))
+    words = ["image", "personalise", "--base", "base.iso", "--settings", "settings.yml", *WANTED]
+    with mount_small_disk(work / "disk", "4m") as disk:
+        with pytest.raises(SystemExit, match="NoSpace"):
+            main(words)
+        assert not list(disk.path.iterdir())
+
+        monkeypatch.setattr(batch_writing, "_require_space", lambda _: None)  # another writer came
+        with pytest.raises(SystemExit, match=r"Before it, \d media were written.*NoSpace"):
+            main(words)
+        written = [str(path) for path in sorted(disk.path.iterdir())]
+        assert written
+        assert [line.split(" is written")[0] for line in out(capsys)] == written
+
+
+def out(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("checksum", ["", "sha256:", "abc", "0" * 63 + "g"])
+def test_a_checksum_that_is_none_is_refused(checksum: str, work: Path) -> None:
+    words = ["personalise", "--base", "base.iso", "--checksum", checksum, "--output", "a.iso"]
+    with pytest.raises(SystemExit, match="setting checksum is not a SHA-256"):
+        main(["image", *words, *WANTED])
+    assert not (work / "a.iso").exists()
+
+
+def test_settings_from_standard_input_are_read_as_a_whole_or_refused(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["image", "seed", "--settings", "-", "--output", "seed.img", *WANTED]
+    for size, fits in ((image_settings.MAX_FILE, False), (1024, True)):
+        text = b"#" * size + b"\ndevice_id: till-1\n"
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+        if not fits:
+            with pytest.raises(SystemExit, match="larger than"):
+                main(words)
+            continue
+        main(words)
+    manifest = show(work / "seed.img").manifest
+    assert manifest is not None
+    assert manifest.device_id == "till-1"

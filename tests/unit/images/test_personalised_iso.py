@@ -15,9 +15,10 @@ import pytest
 from flotta.images.base_record import AREA, AREA_SIZE
 from flotta.images.errors import ImageError
 from flotta.images.iso.iso9660 import open_iso
-from flotta.images.personalise.outputs import Output, Result, personalise
+from flotta.images.personalise.outputs import Output, personalise
 from flotta.images.personalise.prepared import BaseFile
 from flotta.images.personalise.reset import reset
+from flotta.images.personalise.results import Result
 from flotta.images.personalise.show import show
 from flotta.images.personalise.sources import open_source
 from flotta.images.personalise.verify import verify

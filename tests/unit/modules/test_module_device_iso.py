@@ -12,6 +12,7 @@ import pytest
 from ansible.module_utils import basic
 from module_run import loaded, run
 
+from flotta.images.personalise import batch_writing
 from flotta.images.settings.medium import parse_settings
 from small_iso import fleet, make_base
 
@@ -103,6 +104,7 @@ def test_an_iso_is_reset_and_removed(base: Path, tmp_path: Path) -> None:
         ({"mode": "rw"}, "InvalidSettings", "octal"),
         ({"owner": "nobody-of-this-name"}, "InvalidSettings", "no user"),
         ({"group": "nobody-of-this-name"}, "InvalidSettings", "no group"),
+        ({"checksum": ""}, "InvalidSettings", "checksum is not"),
         ({"architecture": "arm64"}, "WrongArchitecture", "amd64"),
         ({"key": "garbage"}, "KeyMismatch", "private key"),
         ({"wifi": [{"ssid": "s", "passphrase": "short"}]}, "InvalidSettings", "wifi[0]"),
@@ -136,6 +138,57 @@ def test_no_secret_is_in_the_answer_or_the_journal(
     for line in fleet().key.splitlines()[1:-1]:
         assert line not in said
     assert PASSPHRASE not in said
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"extra": f"d-i netcfg/wireless_wpa string {PASSPHRASE}\n"},
+        {"proxy": f"http://user:{PASSPHRASE}@proxy:3128"},
+        {"proxy": "http://user:secret-of-the-proxy@proxy:3128"},
+        {"password_hash": PASSPHRASE},
+    ],
+)
+def test_secrets_of_an_installer_are_in_no_answer_and_not_in_the_journal(
+    wrong: dict[str, str], base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda _, line, **__: lines.append(line))
+    answer = iso(base, dest=str(tmp_path / "a.iso"), installer=wrong)
+
+    assert answer["reason"] == "InvalidSettings"  # the base is a live system
+    said = json.dumps(answer) + "".join(lines)
+    assert lines
+    assert PASSPHRASE not in said
+    assert "secret-of-the-proxy" not in said
+
+
+def test_what_was_written_before_a_failure_is_in_the_answer(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = [{"dest": str(tmp_path / name)} for name in ("a.iso", "b.iso")]
+    (tmp_path / "b.iso").write_text("a thesis")
+    refused = iso(base, outputs=outputs)
+    assert refused["reason"] == "DestinationForeign"
+    assert not refused.get("changed")
+    assert not (tmp_path / "a.iso").exists()
+
+    monkeypatch.setattr(batch_writing, "_plan", lambda *_: [])  # it came after the first look
+    late = iso(base, outputs=outputs)
+    assert (late["reason"], late["changed"]) == ("DestinationForeign", True)
+    assert [item["dest"] for item in late["outputs"]] == [str(tmp_path / "a.iso")]
+
+
+@pytest.mark.parametrize("state", ["reset", "absent"])
+def test_nothing_is_changed_when_one_of_many_is_wrong(
+    state: str, base: Path, tmp_path: Path
+) -> None:
+    iso(base, dest=str(tmp_path / "a.iso"))
+    before = (tmp_path / "a.iso").read_bytes()
+    (tmp_path / "b.iso").write_text("a thesis")
+    outputs = [{"dest": str(tmp_path / name)} for name in ("a.iso", "b.iso")]
+    assert run("device_iso", outputs=outputs, state=state)["failed"]
+    assert (tmp_path / "a.iso").read_bytes() == before
 
 
 def test_module_file_and_page_have_the_same_settings() -> None:

@@ -12,6 +12,6 @@ from flotta.images.personalise.prepared import BaseFile
 
 def run(options: argparse.Namespace) -> str:
     """Return a line for each medium. Raises ValueError with a sentence."""
-    demands = Demands(options.checksum or "", options.architecture or "", options.firmware)
+    demands = Demands(options.checksum, options.architecture or "", options.firmware)
     base = BaseFile(options.base, demands, options.wheelhouse, options.cache)
     return write_media(base, read_wanted(options), options)

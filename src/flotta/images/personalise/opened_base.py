@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,23 +15,27 @@ from flotta.images.errors import ImageError
 from flotta.images.iso.architecture import AMD64, normalise_architecture
 from flotta.images.iso.el_torito import BIOS, UEFI, bootable_by
 from flotta.images.iso.iso9660 import Extent, Iso, not_iso
+from flotta.images.settings.fields import invalid
 from flotta.protocol.reasons.images import (
     BASE_CHECKSUM_MISMATCH,
     BASE_NOT_BOOTABLE,
     WRONG_ARCHITECTURE,
 )
 
+SHA256 = re.compile("[0-9a-f]{64}")
 BLOCK = 1 << 20  # bytes of one read
 
 
 @dataclass(frozen=True)
 class Demands:
-    """What a base has to be; an empty demand accepts any.
+    """What a base has to be.
 
-    `checksum` is a hex SHA-256, `firmware` None means what is usual for the architecture.
+    `checksum` is a hex SHA-256, None for any; an empty one is refused, as it may come from a
+    variable that is not set. `architecture` "" accepts any, `firmware` None means what is usual for
+    the architecture.
     """
 
-    checksum: str = ""
+    checksum: str | None = None
     architecture: str = ""
     firmware: Sequence[str] | None = None
 
@@ -128,9 +133,12 @@ def hash_file(handle: int) -> str:
 
 
 def require_checksum(iso: Iso, wanted: str) -> None:
-    """Raise ImageError for a base with another SHA-256."""
+    """Raise ImageError for a base with another SHA-256, and for what is none."""
+    expected = wanted.removeprefix("sha256:").lower()
+    if not SHA256.fullmatch(expected):
+        raise invalid("checksum", "is not a SHA-256 of 64 hexadecimal digits")
     found = hash_file(iso.handle)
-    if found != wanted.removeprefix("sha256:").lower():
+    if found != expected:
         raise ImageError(
             BASE_CHECKSUM_MISMATCH,
             f"The SHA-256 of {iso.path} is {found}, and {wanted} is expected. Get the base again, "

@@ -9,8 +9,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from flotta.images.copying import CopyError, copy_file
@@ -25,6 +24,7 @@ from flotta.images.personalise.medium import (
     same_frame,
     same_outside,
 )
+from flotta.images.personalise.results import Result
 from flotta.images.personalise.sources import Source
 from flotta.images.publication import (
     FULL,
@@ -33,6 +33,7 @@ from flotta.images.publication import (
     explain_write_error,
     free_space,
     new_file,
+    require_writable,
 )
 from flotta.images.settings.medium import Settings
 from flotta.payload.manifest import Manifest
@@ -57,25 +58,6 @@ class Output:
     lock_timeout: float = LOCK_TIMEOUT  # seconds
 
 
-@dataclass(frozen=True)
-class Result:
-    """What was done, or would be; `before` is the manifest of the medium that was there."""
-
-    path: Path
-    content: Content
-    size: int  # bytes
-    area: Extent
-    rewritten: bool
-    reowned: bool
-    before: Manifest | None = None
-    warnings: Sequence[str] = field(default=())
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything was or would be changed."""
-        return self.rewritten or self.reowned
-
-
 def personalise(source: Source, output: Output, check: bool = False) -> Result:
     """Write a medium unless it is up to date; `check` only tells what would be done.
 
@@ -90,6 +72,7 @@ def personalise(source: Source, output: Output, check: bool = False) -> Result:
         )
         reowned = bool(found) and current and not output.ownership.matches(_known(found))
         if not current:
+            require_writable(path)
             _require_space(path, source.iso.size)
             if not check:
                 _write(source, content, path, output.ownership)

@@ -60,7 +60,7 @@ class BaseFile:
 def open_any_base(file: BaseFile) -> Iterator[OpenedBase]:
     """Open a base, prepared first if it has no area. Raises ImageError."""
     with open_iso(file.path) as iso:
-        if file.demands.checksum:
+        if file.demands.checksum is not None:
             require_checksum(iso, file.demands.checksum)
         if read_record(iso) is not None:
             yield check_base(iso, file.demands)

@@ -26,14 +26,30 @@ MISSING = (
 )
 
 
+class PartlyDone(Exception):
+    """Some files were changed before one failed; `result` is that of the module for those."""
+
+    def __init__(self, error: ImageError, result: dict[str, Any]) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.result = result
+
+
 def run(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> NoReturn:
     """Exit with the result of `work`, or fail with its sentence and reason."""
     programs.require_programs(module, import_errors, MISSING)
     try:
         result = work()
     except ImageError as error:
-        module.fail_json(msg=printable_lines(str(error)), reason=str(error.reason))
+        fail(module, error, {})
+    except PartlyDone as partly:
+        fail(module, partly.error, partly.result)
     module.exit_json(**result)
+
+
+def fail(module: AnsibleModule, error: ImageError, result: dict[str, Any]) -> NoReturn:
+    """Fail with the sentence and reason of an error, and the result of what was done before."""
+    module.fail_json(**result, msg=printable_lines(str(error)), reason=str(error.reason))
 
 
 def read_mode(value: object) -> int:

@@ -38,7 +38,7 @@ options:
     type: path
   checksum:
     description:
-      - SHA-256 that the base has to have.
+      - SHA-256 that the base has to have. An empty one is refused.
     type: str
   architecture:
     description:
@@ -69,7 +69,9 @@ options:
   outputs:
     description:
       - Many files at once, with what each has of its own. All other settings are those of the task.
-      - The base is checked and prepared once. Every item is checked before the first is written.
+      - The base is checked and prepared once. Every item is checked before the first is written, also the space for all. If one fails
+        later, the module fails and RV(outputs) has those that were written before.
+      - At most 10,000, each for another device id if it has one.
     type: list
     elements: dict
     suboptions:
@@ -273,7 +275,8 @@ options:
         type: bool
       extra:
         description:
-          - Further lines for the preseed. They count more than those of the module.
+          - Further lines for the preseed. They count more than those of the module. C(preseed/late_command), C(partman/early_command) and
+            C(pkgsel/include) are refused, since the installation of the programs hangs on them.
         type: str
       extra_file:
         description:
@@ -385,7 +388,7 @@ outputs:
   description: What was written, or would be in check mode, in the order of the parameters.
   type: list
   elements: dict
-  returned: success
+  returned: success, and when one of many fails after others were written
   contains:
     dest:
       description: Path of the file.
@@ -426,7 +429,8 @@ reason:
   sample: CertificateExpired
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -437,12 +441,15 @@ from ansible_collections.flotta.edge.plugins.module_utils.secret_parameters impo
 try:
     import msgspec
 
+    from flotta.images.errors import ImageError
+    from flotta.images.personalise.batch_writing import personalise_all
     from flotta.images.personalise.batches import Wanted, expand
     from flotta.images.personalise.opened_base import Demands
-    from flotta.images.personalise.outputs import Output, Result, personalise
+    from flotta.images.personalise.outputs import Output
     from flotta.images.personalise.prepared import BaseFile
     from flotta.images.personalise.removal import remove
     from flotta.images.personalise.reset import reset
+    from flotta.images.personalise.results import Result
     from flotta.images.personalise.sources import Source, open_source
     from flotta.images.publication import Ownership
     from flotta.images.settings.fields import invalid
@@ -485,11 +492,14 @@ INSTALLER = {
     "hostname": {"type": "str"},
     "mirror": {"type": "str"},
     "mirror_directory": {"type": "str"},
-    "proxy": {"type": "str"},
+    "proxy": {"type": "str", "no_log": True},  # it may have a password
     "password_hash": {"type": "str", "no_log": True},
     "packages": {"type": "list", "elements": "str"},
     "power_off": {"type": "bool"},
-    "extra": {"type": "str"},
+    "extra": {
+        "type": "str",
+        "no_log": True,
+    },  # passwords and passphrases are among what people answer
     "extra_file": {"type": "path"},
 }
 SETTINGS = {
@@ -546,7 +556,7 @@ def find_base(parameters: Mapping[str, Any]) -> BaseFile | None:
     if not parameters["base"]:
         raise invalid("base", "is missing; name the base ISO, or set medium to seed")
     demands = Demands(
-        parameters["checksum"] or "", parameters["architecture"] or "", parameters["firmware"]
+        parameters["checksum"], parameters["architecture"] or "", parameters["firmware"]
     )
     cache, wheelhouse = parameters["cache"], parameters["wheelhouse"]
     return BaseFile(
@@ -582,18 +592,28 @@ def write(module: SecretsModule) -> dict[str, Any]:
     given = {name: parameters[name] for name in (*SETTINGS, "outputs")}
     ownership, base = read_ownership(parameters), find_base(parameters)
     wanted = expand(given, Path(parameters["dest"]) if parameters["dest"] else None)
-    done, warnings = [], {}
-    with open_source(base) as source:
-        for item in wanted:
-            result = personalise(
-                source, make_output(item, ownership, parameters), module.check_mode
-            )
+    outputs = [make_output(item, ownership, parameters) for item in wanted]
+    done: list[Done] = []
+    with open_source(base) as source, told(done):
+        warnings = {}
+        for result in personalise_all(source, outputs, module.check_mode):
             warnings.update(dict.fromkeys(result.warnings))
             done.append(describe(source, result))
         about = {"base": plain(source.opened.record)} if source.opened else {}
     for warning in warnings:
         module.warn(warning)
     return {**about, **conclude(done)}
+
+
+@contextmanager
+def told(done: list[Done]) -> Iterator[None]:
+    """Let the module tell what was done if something fails after it."""
+    try:
+        yield
+    except ImageError as error:
+        if not done:
+            raise
+        raise device_media.PartlyDone(error, conclude(done)) from error
 
 
 def make_output(item: Wanted, ownership: Ownership, parameters: Mapping[str, Any]) -> Output:
@@ -630,15 +650,21 @@ def plain(value: msgspec.Struct | None) -> dict[str, Any]:
     return built
 
 
-def change(module: SecretsModule, paths: Iterable[Path]) -> dict[str, Any]:
+def change(module: SecretsModule, paths: Sequence[Path]) -> dict[str, Any]:
     """Reset or remove files; returns the result of the module. Raises ImageError."""
-    done, force = [], module.params["force"]
-    is_reset = module.params["state"] == "reset"
-    for path in paths:
-        check = module.check_mode
+    done: list[Done] = []
+    force, is_reset = module.params["force"], module.params["state"] == "reset"
+
+    def apply(path: Path, check: bool) -> Done:
         before = reset(path, check) if is_reset else remove(path, force, check)
         facts = {"dest": str(path), "changed": before.changed}
-        done.append(Done(facts, plain(before.manifest), {}))
+        return Done(facts, plain(before.manifest), {})
+
+    checked = [apply(path, check=True) for path in paths]
+    if module.check_mode:
+        return conclude(checked)
+    with told(done):
+        done.extend(apply(path, check=False) for path in paths)
     return conclude(done)
 
 
