@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import time
 from collections.abc import AsyncIterator
@@ -29,6 +30,7 @@ from joining_device import (
 from flotta.edge_api.backends.backend import Membership
 from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.refusals import Refusal
+from flotta.fleet.tombstones import Tombstone, make_tombstone
 from flotta.identity.authority import CLOCK_SKEW
 from flotta.identity.peers import Peer
 from flotta.protocol.console_code import console_code
@@ -39,7 +41,7 @@ from waiting import eventually
 
 pytestmark = pytest.mark.looptime(start=time.monotonic)  # the fixtures had real time
 RULE: dict[str, Any] = {"uses": 1, "approval": AUTOMATIC, "allowKeyReplacement": True}
-THIRD = "12" * 32
+THIRD, FOURTH = "12" * 32, "34" * 32
 
 
 @pytest.fixture
@@ -96,6 +98,14 @@ def change(store: Store, **fields: Any) -> None:
     store.put(EDGE_DEVICE, found)
 
 
+async def is_refused(backend: CrdBackend, former: Peer) -> bool:
+    try:
+        await backend.membership(former)
+    except Refusal as refusal:
+        return (refusal.status, refusal.reason) == (403, "OtherKey")
+    return False
+
+
 async def test_another_key_takes_the_place_of_the_first_and_no_further_use(
     store: Store, backend: CrdBackend
 ) -> None:
@@ -130,23 +140,110 @@ async def test_certificates_from_before_are_refused_and_renewals_are_not(
 ) -> None:
     await join(store, backend)
     now = datetime.now(UTC)
-    former, renewed = device_peer(KEY, now - timedelta(hours=1)), device_peer(THIRD, now)
+    former = device_peer(KEY, now - timedelta(hours=1))
     assert await backend.membership(former) is Membership.ACTIVE
     await comes_back(backend, SECOND)
     await register(backend, OWN, SECOND)
 
-    async def is_refused() -> bool:
-        try:
-            await backend.membership(former)
-        except Refusal as refusal:
-            return (refusal.status, refusal.reason) == (403, "OtherKey")
-        return False
-
-    await eventually(is_refused)
+    await eventually(lambda: is_refused(backend, former))
     with pytest.raises(Refusal, match="with another key"):
-        await backend.register(former, "d-17", RegistrationInfo(), "34" * 32)
+        await backend.register(former, "d-17", RegistrationInfo(), FOURTH)
     assert await backend.membership(device_peer(SECOND, now - timedelta(days=1))) is not None
-    assert await backend.membership(renewed) is Membership.ACTIVE
+    later = device_peer(FOURTH, now + timedelta(minutes=6))  # as after a restore of the store
+    assert await backend.membership(later) is Membership.ACTIVE
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 299])
+async def test_a_certificate_that_was_signed_at_the_time_of_the_replacement_is_refused(
+    store: Store, backend: CrdBackend, seconds: int
+) -> None:
+    """The key was recorded before; clocks of two replicas may differ, and one may be slow."""
+    await join(store, backend)
+    await backend.register(device_peer(KEY), "d-17", RegistrationInfo(), FOURTH)
+    await comes_back(backend, SECOND)
+    await register(backend, OWN, SECOND)
+    now = datetime.now(UTC)
+    await eventually(lambda: is_refused(backend, device_peer(FOURTH, now)))
+    for key in (KEY, FOURTH):
+        former = device_peer(key, now + timedelta(seconds=seconds))
+        assert await is_refused(backend, former)
+        with pytest.raises(Refusal, match="with another key"):
+            await backend.register(former, "d-17", RegistrationInfo(), THIRD)
+
+
+async def test_the_present_device_renews_as_often_as_it_has_to(
+    store: Store, backend: CrdBackend
+) -> None:
+    """It keeps the certificate that it has until it got the next; a response may be lost."""
+    await join(store, backend)
+    await comes_back(backend, SECOND)
+    await register(backend, OWN, SECOND)
+    for key, lost, following in ((SECOND, "56" * 32, THIRD), (THIRD, "78" * 32, FOURTH)):
+        for new in (lost, following):
+            await backend.register(device_peer(key), "d-17", RegistrationInfo(), new)
+            assert await backend.membership(device_peer(key)) is Membership.ACTIVE
+        assert await backend.membership(device_peer(following)) is Membership.ACTIVE
+    # A further replacement ends them all.
+    await comes_back(backend, KEY)
+    await register(backend, OWN, KEY)
+    for key in (THIRD, FOURTH):
+        await eventually(lambda key=key: is_refused(backend, device_peer(key)))  # type: ignore[misc]
+
+
+async def test_a_replica_that_learns_late_of_a_renewal_asks(
+    store: Store, backend: CrdBackend
+) -> None:
+    await join(store, backend)
+    await comes_back(backend, SECOND)
+    await register(backend, OWN, SECOND)
+    await eventually(lambda: is_refused(backend, device_peer(KEY)))
+    store.hold(EDGE_DEVICE)
+    await backend.register(device_peer(SECOND), "d-17", RegistrationInfo(), THIRD)
+    assert await backend.membership(device_peer(THIRD)) is Membership.ACTIVE
+
+
+async def test_a_held_request_of_the_former_key_is_answered_at_once(
+    store: Store, backend: CrdBackend
+) -> None:
+    await join(store, backend)
+    await comes_back(backend, SECOND)
+    former = device_peer(KEY)
+    held = asyncio.create_task(backend.wait_for_change(former, 3600))
+    await asyncio.sleep(0)  # it waits
+    await register(backend, OWN, SECOND)
+    async with asyncio.timeout(600):
+        await held
+    assert await is_refused(backend, former)
+
+
+async def test_a_former_key_is_no_device_that_is_decommissioned(
+    store: Store, backend: CrdBackend
+) -> None:
+    await join(store, backend)
+    await comes_back(backend, SECOND)
+    await register(backend, OWN, SECOND)
+    former, present = device_peer(KEY), device_peer(SECOND)
+    change(store, metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
+    stone = Tombstone.of(store.device(), "granted", datetime.now(UTC))
+    store.put(CONFIG_MAP, make_tombstone(stone, "flotta"))
+
+    async def is_told() -> bool:
+        return await backend.membership(present) is Membership.DECOMMISSIONED
+
+    await eventually(is_told)
+    assert await is_refused(backend, former)
+    await backend.record_disconnect(former)
+    assert "status" not in store.device()
+    await backend.record_disconnect(present)
+    assert store.device()["status"]["conditions"][0]["reason"] == "Acknowledged"
+
+    store.remove(EDGE_DEVICE, "d-17")
+    await eventually(is_told)
+
+    async def is_unknown() -> bool:
+        return await backend.membership(former) is Membership.ABSENT
+
+    await eventually(is_unknown, tolerate=Refusal)
 
 
 async def test_a_device_that_waits_gets_the_approval_with_its_next_key(

@@ -9,6 +9,7 @@ import pytest
 from operator_objects import device
 
 from flotta.fleet.adoption import FormerIdentity, find_losses, judge_release
+from flotta.fleet.former_keys import KeyReplacement
 from flotta.fleet.tombstones import (
     CONFIRMED_ANNOTATION,
     Tombstone,
@@ -40,7 +41,9 @@ def peer(uid: str | None = "u-1", key: str = "ab", signed: datetime = CREATED) -
 
 
 def test_a_tombstone_is_read_as_it_was_written() -> None:
-    for stone in (STONE, replace(STONE, wipe="held", former=FormerIdentity("", "cd"))):
+    replaced = KeyReplacement("ab", "cd", "2026-04-01T08:00:00Z")
+    others = {"former": FormerIdentity("", "cd")}, {"replacement": replaced}
+    for stone in (STONE, *(replace(STONE, wipe="held", **other) for other in others)):  # type: ignore[arg-type]
         made = make_tombstone(stone, "flotta")
         assert read_tombstone(made) == stone
         assert made.get("immutable", False) is stone.granted

@@ -22,6 +22,8 @@ KEY_ANNOTATION = (
 CODE_ANNOTATION = f"{GROUP}/console-code"
 # Of an EdgeDevice: when another key took the place of the one that had registered (RFC 3339).
 KEY_REPLACED_ANNOTATION = f"{GROUP}/key-replaced"
+# Of such an EdgeDevice: the key whose certificate asked for that of the present key.
+RENEWED_FROM_ANNOTATION = f"{GROUP}/key-renewed-from"
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 # Of a request: hex SHA-256 of the registration certificate that it came with.
 CERTIFICATE_ANNOTATION = f"{GROUP}/registration-certificate"

@@ -5,15 +5,13 @@ The rules are in docs/reference/wire-protocol.md#device-id-and-namespace.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 
 from flotta.fleet.adoption import former_identity, identity_of
-from flotta.fleet.joining import KEY_ANNOTATION, KEY_REPLACED_ANNOTATION
-from flotta.identity.authority import CLOCK_SKEW
+from flotta.fleet.former_keys import KeyReplacement
 from flotta.identity.peers import Peer
 from flotta.resources.objects.devices import EdgeDevice
-from flotta.resources.views import annotations_of, uid_of
+from flotta.resources.views import uid_of
 from flotta.rfc3339 import parse_time
 
 # Certificates of v0.2 name no EdgeDevice UID, and begin a day before they were signed.
@@ -31,16 +29,11 @@ def accepts(device: EdgeDevice, peer: Peer) -> bool:
 
 
 def is_of_former_key(device: EdgeDevice, peer: Peer) -> bool:
-    """Tell whether a certificate was issued before another key replaced the one of its device.
+    """Tell whether a certificate is from before another key replaced that of its device.
 
-    Renewals after that get other keys, so the time of issue decides, not the key alone. What cannot
-    be read as a time says nothing.
+    That of a device which an administrator adopted is not.
     """
-    annotations = annotations_of(device)
-    text = annotations.get(KEY_REPLACED_ANNOTATION)
-    if not text or annotations.get(KEY_ANNOTATION) == peer.public_key_fingerprint:
+    if former_identity(device) == identity_of(peer):
         return False
-    with suppress(ValueError):
-        replaced = parse_time(text)
-        return replaced is not None and peer.not_before + CLOCK_SKEW < replaced
-    return False
+    replacement = KeyReplacement.of(device)
+    return replacement is not None and replacement.excludes(peer)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Self
 
 from flotta.fleet.adoption import FormerIdentity, former_identity, identity_of
+from flotta.fleet.former_keys import KeyReplacement
 from flotta.fleet.joining import KEY_ANNOTATION
 from flotta.identity.peers import Peer
 from flotta.resources.conditions import WIPE_ALLOWED, condition_status
@@ -58,6 +59,7 @@ class Tombstone:
     wipe: Wipe
     former: FormerIdentity | None = None  # of an adopted device
     authority: str = ""  # hex key identifier of the CA of its certificate, "" if it is not known
+    replacement: KeyReplacement | None = None  # of the key, if another one took its place
     acknowledged: bool = False  # the device said that it has wiped itself
 
     @classmethod
@@ -74,6 +76,7 @@ class Tombstone:
             wipe=wipe,
             former=former_identity(device),
             authority=status_of(device).get("certificate", {}).get("authority", ""),
+            replacement=KeyReplacement.of(device),
         )
 
     @property
@@ -98,13 +101,16 @@ class Tombstone:
     def holds_for(self, peer: Peer) -> bool:
         """Tell whether this is the device of a certificate.
 
-        A certificate of v0.2 has no UID: then the device of its name must have existed when it was
-        signed, and a registered key must be the certificate's.
+        One whose place another key took is not. A certificate of v0.2 has no UID: then the device
+        of its name must have existed when it was signed, and a registered key must be the
+        certificate's.
         """
         if (self.namespace, self.name) != (peer.namespace, peer.device_id):
             return False
         if self.former == identity_of(peer):
             return True
+        if self.replacement is not None and self.replacement.excludes(peer):
+            return False
         if peer.uid is not None:
             return self.uid == peer.uid
         created, ended = _time_or_none(self.created), self.moment
@@ -168,6 +174,11 @@ def make_tombstone(tombstone: Tombstone, namespace: str) -> ConfigMap:
             "authority": tombstone.authority,
         },
     }
+    if replacement := tombstone.replacement:
+        config_map["data"] |= {
+            "keyReplaced": replacement.time,
+            "keyRenewedFrom": replacement.renewed_from,
+        }
     if tombstone.granted:
         config_map["immutable"] = True
     return config_map
@@ -181,18 +192,20 @@ def read_tombstone(config_map: ConfigMap | None) -> Tombstone | None:
     uid, wipe = data.get("uid", ""), data.get("wipe")
     if not uid or name_of(config_map) != tombstone_name(uid):
         return None
-    former_key = data.get("formerKeyFingerprint", "")
+    former_key, replaced = data.get("formerKeyFingerprint", ""), data.get("keyReplaced")
+    key, renewed_from = data.get("keyFingerprint", ""), data.get("keyRenewedFrom", "")
     return Tombstone(
         name=data.get("name", ""),
         namespace=data.get("namespace", ""),
         uid=uid,
         created=data.get("created", ""),
-        key_fingerprint=data.get("keyFingerprint", ""),
+        key_fingerprint=key,
         by=data.get("by") or UNKNOWN_AUTHOR,
         time=data.get("time", ""),
         wipe="granted" if wipe == "granted" else "held",
         former=FormerIdentity(data.get("formerUid", ""), former_key) if former_key else None,
         authority=data.get("authority", ""),
+        replacement=KeyReplacement(key, renewed_from, replaced) if replaced else None,
         acknowledged=ACKNOWLEDGED_ANNOTATION in annotations_of(config_map),
     )
 

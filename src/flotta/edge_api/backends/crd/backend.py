@@ -44,6 +44,7 @@ from flotta.fleet.adoption import (
     former_identity,
 )
 from flotta.fleet.certificates import describe_certificate
+from flotta.fleet.former_keys import KeyReplacement
 from flotta.fleet.former_labels import is_unsettled
 from flotta.fleet.quarantine import is_quarantined
 from flotta.fleet.tombstones import read_tombstone, tombstone_name
@@ -274,6 +275,8 @@ class CrdBackend:
             self._forget(key_of(old))
         if new is not None and is_quarantined(new) and not is_quarantined(old):
             self._shut_out(*key_of(new))
+        if old and new and KeyReplacement.of(new) not in (None, KeyReplacement.of(old)):
+            self._wakeups.wake(key_of(new))  # a former key is refused at once
 
     def _forget(self, key: Key) -> None:
         self._presence.forget(key)

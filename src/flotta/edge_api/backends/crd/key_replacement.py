@@ -7,6 +7,7 @@ Their batch may let another key take the place of the one before, under the same
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
 from flotta.edge_api.backends.crd.ownership import other_key
 from flotta.edge_api.backends.crd.requests import Enrolment
@@ -20,6 +21,8 @@ from flotta.fleet.joining import (
     CERTIFICATE_ANNOTATION,
     FINGERPRINT,
     KEY_ANNOTATION,
+    KEY_REPLACED_ANNOTATION,
+    RENEWED_FROM_ANNOTATION,
     has_joined,
     is_approved,
     is_declined,
@@ -36,6 +39,7 @@ from flotta.resources.client import ApiError, Client
 from flotta.resources.kinds import EDGE_DEVICE
 from flotta.resources.objects.devices import EdgeDevice, SignedRequest
 from flotta.resources.views import annotations_of, is_being_deleted, name_of
+from flotta.rfc3339 import format_time
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +116,22 @@ def require_current_key(device: EdgeDevice | None, peer: Peer) -> None:
             "that of one",
             reason=OTHER_KEY,
         )
+
+
+def note_replacement(now: datetime) -> dict[str, str | None]:
+    """Return the annotations of an EdgeDevice whose key was replaced now."""
+    return {KEY_REPLACED_ANNOTATION: format_time(now), RENEWED_FROM_ANNOTATION: None}
+
+
+def renewed_from(device: EdgeDevice, peer: Peer, key_fingerprint: str) -> dict[str, str | None]:
+    """Return the annotation about a renewal to this key; none unless a key was replaced before.
+
+    The device uses the certificate that it has until it gets the new one, or if it never does.
+    """
+    noted, key = annotations_of(device), peer.public_key_fingerprint
+    if KEY_REPLACED_ANNOTATION not in noted or key == key_fingerprint:
+        return {}
+    return {} if noted.get(RENEWED_FROM_ANNOTATION) == key else {RENEWED_FROM_ANNOTATION: key}
 
 
 async def report_replaced(

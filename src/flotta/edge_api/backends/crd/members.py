@@ -11,6 +11,7 @@ from flotta.edge_api.backends.crd.membership import judge_membership
 from flotta.edge_api.backends.crd.quarantine import require_released
 from flotta.edge_api.backends.crd.tombstones import Tombstones
 from flotta.edge_api.refusals import Refusal
+from flotta.fleet.membership import is_of_former_key
 from flotta.identity.peers import Peer
 from flotta.protocol.reasons.refusals import DEVICE_LEAVING, UNKNOWN_DEVICE
 from flotta.protocol.reasons.workloads import STARTING
@@ -33,7 +34,8 @@ class Members:
     async def judge(self, peer: Peer) -> Membership:
         """Return the state of a certificate's holder; raises Refusal if it is quarantined.
 
-        The cache decides, unless it says that the device is gone: then the API itself is asked.
+        The cache decides, unless it says that the device is gone, or came back with another key:
+        then the API itself is asked.
         Raises ApiError.
         """
         namespace, name = peer.namespace, peer.device_id
@@ -42,7 +44,9 @@ class Members:
         # A device that is to wipe itself has to learn that, quarantined or not.
         if membership is not Membership.ACTIVE and self._tombstones.grants_wipe(peer):
             return Membership.DECOMMISSIONED
-        if membership not in PRESENT:
+        # The watch may not have told yet of the renewal by which the device got its certificate.
+        is_former = device is not None and is_of_former_key(device, peer)
+        if membership not in PRESENT or is_former:
             if not self._devices.synced:
                 raise Refusal(503, "the server is starting", reason=STARTING, retry_after=2)
             device = await self._client.get_or_none(EDGE_DEVICE, name, namespace)

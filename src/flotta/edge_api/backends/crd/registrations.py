@@ -7,6 +7,7 @@ itself, not the caches. The rules are in docs/reference/control-plane.md#registr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from flotta.edge_api.backends.backend import RecordedRegistration
 from flotta.edge_api.backends.crd.batches import Batches
 from flotta.edge_api.backends.crd.key_replacement import (
     find_obstacle,
+    note_replacement,
+    renewed_from,
     report_replaced,
     require_current_key,
 )
@@ -34,7 +37,6 @@ from flotta.fleet.approvals import approving_batch
 from flotta.fleet.former_labels import record_change, settle
 from flotta.fleet.joining import (
     KEY_ANNOTATION,
-    KEY_REPLACED_ANNOTATION,
     REQUEST_NAMESPACE,
     UNREGISTERED_LABEL,
     has_joined,
@@ -66,7 +68,6 @@ from flotta.resources.views import (
     status_of,
     uid_of,
 )
-from flotta.rfc3339 import format_time
 
 
 class _Attempt(NamedTuple):
@@ -112,7 +113,8 @@ class Registrations:
                 await self._count(batch, request, key_fingerprint)
             else:
                 _require_same_registration(device, key_fingerprint)
-            recorded = await self._record(device, info, key_fingerprint, replaces=bool(former))
+            replaced = note_replacement(datetime.now(UTC)) if former else {}
+            recorded = await self._record(device, info, key_fingerprint, replaced)
             return _Attempt(recorded, request, device, former)
 
         done = await retry_on_conflict(attempt)
@@ -153,7 +155,8 @@ class Registrations:
         async def attempt() -> RecordedRegistration:
             device = await self._read(device_id, peer.namespace)
             require_current_key(device, peer)  # as of now, not as the cache has it
-            return await self._record(device, info, key_fingerprint)
+            renewed = renewed_from(device, peer, key_fingerprint)
+            return await self._record(device, info, key_fingerprint, renewed)
 
         return await retry_on_conflict(attempt)
 
@@ -182,8 +185,7 @@ class Registrations:
         device: EdgeDevice,
         info: RegistrationInfo,
         fingerprint: str,
-        *,
-        replaces: bool = False,
+        key_notes: Mapping[str, str | None],
     ) -> RecordedRegistration:
         annotations, before = annotations_of(device), status_of(device).get("hardware")
         is_first = not has_joined(device)
@@ -199,9 +201,7 @@ class Registrations:
         if not former and info.hardware is not None and not returns:
             alone = hardware.reported_labels(info.hardware)
             former = settle(device, alone, datetime.now(UTC))
-        former |= reported.annotations
-        if replaces:
-            former[KEY_REPLACED_ANNOTATION] = format_time(datetime.now(UTC))
+        former |= {**reported.annotations, **key_notes}
         recorded = RecordedRegistration(namespace_of(device), uid_of(device))
         if not labels and not former and annotations.get(KEY_ANNOTATION) == fingerprint:
             return recorded
