@@ -119,9 +119,10 @@ KEY_REPLACED = EVENTS.add(
     Event("EdgeDevice", "Normal", "Edge API"),
     "The device joined again with another key, which its [registration "
     "batch](control-plane.md#devices-that-keep-no-key) allows. The message has the console codes "
-    "of both keys.",
+    "of both keys. Certificates of the former key are refused; Secrets and access keys that its "
+    "device got stay valid.",
     "Nothing, if the device keeps nothing when it is switched off. Otherwise two devices use one "
-    "id, or somebody has its medium: `flotta device quarantine NAME`.",
+    "id, or somebody has its medium: `flotta device quarantine NAME`, and change its Secrets.",
 )
 EXPIRED = EVENTS.add(
     "Expired",

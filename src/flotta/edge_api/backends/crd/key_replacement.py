@@ -147,7 +147,8 @@ async def report_replaced(
             reason=KEY_REPLACED,
             message=f"The device joined again with another key, code {console_code(key)}, which "
             f"registration batch {batch.name} allows; certificates of the key before"
-            f"{before} are refused from now on",
+            f"{before} are refused from now on, but Secrets and the access key of the bucket that "
+            "its device got stay valid",
             component=EDGE_API,
         )
     except ApiError as error:
