@@ -33,6 +33,7 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "unit/live/test_preparation.py": {
         "test_a_base_without_settings_says_so_and_has_an_id_all_the_same": ("NoSettings",),
+        "test_a_medium_in_doubt_gets_no_state": ("StateMediumInDoubt",),
         "test_a_machine_without_a_name_is_warned_of": ("DeviceIDRandom",),
         "test_a_damaged_manifest_is_warned_of_and_the_files_are_used": ("SettingsDamaged",),
         "test_a_step_that_fails_is_a_warning_and_the_next_one_runs": ("PreparationFailed",),

@@ -80,7 +80,21 @@ class Disk:
         return ["-drive", drive, "-device", f"virtio-blk-pci,drive={name},serial={self.serial}"]
 
 
-Medium = UsbStick | Cd | Disk
+@dataclass(frozen=True)
+class UsbDisk:
+    """The same at a USB controller of its own."""
+
+    path: Path
+    serial: str = "usb"
+
+    def arguments(self) -> list[str]:
+        name = f"usb-{self.serial}"
+        drive = f"if=none,id={name},format=raw,cache=unsafe,file={self.path}"
+        device = f"usb-storage,bus={name}-hc.0,drive={name},serial={self.serial}"
+        return ["-device", f"qemu-xhci,id={name}-hc", "-drive", drive, "-device", device]
+
+
+Medium = UsbStick | Cd | Disk | UsbDisk
 
 
 def make_stick(iso: Path, path: Path, size: int = STICK_SIZE) -> Path:

@@ -29,6 +29,7 @@ from flotta.protocol.reasons.live import (
     SETTINGS_DAMAGED,
     STATE_FAILED,
     STATE_INCOMPLETE,
+    STATE_MEDIUM_IN_DOUBT,
 )
 from flotta.protocol.reasons.reason import Code
 
@@ -39,11 +40,15 @@ NAMES = (Path("etc/hostname"), Path("etc/hosts"))  # written here, besides the p
 
 
 class Preparation:
-    """One boot of one machine; `medium` is the device that it was started from."""
+    """One boot of one machine; `medium` is the device that it was started from.
 
-    def __init__(self, places: Places, medium: Path) -> None:
+    `in_doubt` says that this may be another device with the same contents.
+    """
+
+    def __init__(self, places: Places, medium: Path, in_doubt: bool = False) -> None:
         self._places = places
         self._medium = medium
+        self._in_doubt = in_doubt
         self._warnings = Warnings()
         self._manifest: Manifest | None = None
         self._state = StateReport("Overlay")
@@ -97,6 +102,12 @@ class Preparation:
         disk = self._manifest.state_disk if self._manifest else ""
         wanted = Wanted(self._medium, disk, self._places.root, self._places.state)
         try:
+            if self._in_doubt and not disk:
+                raise NoState(
+                    STATE_MEDIUM_IN_DOUBT,
+                    f"{self._medium} may not be what the machine has booted from: another medium "
+                    "has the same contents, or this one has other settings.",
+                )
             return mount_any_state(wanted)
         except NoState as error:
             self._warnings.add(error.reason, str(error))

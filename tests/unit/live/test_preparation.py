@@ -68,8 +68,8 @@ def write(places: Places, path: str, text: str, mode: int = 0o644, mtime: int = 
     os.utime(target, (mtime, mtime))
 
 
-def prepare(places: Places) -> BootReport:
-    main(["prepare", "--medium", "/dev/null", "--root", str(places.root)])
+def prepare(places: Places, *options: str) -> BootReport:
+    main(["prepare", "--medium", "/dev/null", "--root", str(places.root), *options])
     report = read_report(places.report)
     assert report is not None
     return report
@@ -175,3 +175,17 @@ def test_a_step_that_fails_is_a_warning_and_the_next_one_runs(places: Places) ->
     report = prepare(places)
     assert reasons(report) == ["PreparationFailed"]
     assert places.configuration.exists()
+
+
+def test_a_medium_in_doubt_gets_no_state(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    def disk(wanted: Wanted) -> StateReport:
+        return StateReport("Disk", wanted.disk)
+
+    monkeypatch.setattr(preparation, "mount_any_state", disk)
+    monkeypatch.setattr(preparation, "stack_etc", lambda *_: None)
+    monkeypatch.setattr(preparation, "mount_kept", lambda *_: None)
+    personalise(places)
+    assert prepare(places, "--medium-in-doubt", "true").state.reason == "StateMediumInDoubt"
+    assert prepare(places, "--medium-in-doubt", "false").state.kind == "Disk"
+    personalise(places, stateDisk="serial=X1")
+    assert prepare(places, "--medium-in-doubt", "true").state.device == "serial=X1"

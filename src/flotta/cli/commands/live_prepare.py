@@ -12,4 +12,4 @@ from flotta.live.preparation import Preparation
 def run(options: argparse.Namespace) -> None:
     """Carry out every step; what fails is logged and in the report."""
     configure_logging()
-    Preparation(Places(options.root), options.medium).run()
+    Preparation(Places(options.root), options.medium, options.medium_in_doubt).run()

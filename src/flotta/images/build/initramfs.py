@@ -11,13 +11,16 @@ from pathlib import Path, PurePosixPath
 from flotta.images.build.kernel_modules import needed_modules
 from flotta.payload.cpio import Entry, directory, write_archive
 
+SCRIPTS = {"init": "init", "medium.sh": "lib/medium.sh"}  # in data: their paths
+
 
 def make_initramfs(root: Path, kernel: str, epoch: int) -> bytes:
     """Return the archive for the kernel release, from the unpacked root with /boot/build."""
     modules = needed_modules(root / "usr/lib/modules" / kernel)
     contents = {f"lib/modules/{kernel}/{path}": data for path, data in modules.items()}
     contents["bin/busybox"] = _busybox(root / "boot/build").read_bytes()
-    contents["init"] = files(__package__).joinpath("data", "init").read_bytes()
+    for name, path in SCRIPTS.items():
+        contents[path] = files(__package__).joinpath("data", name).read_bytes()
     # Without the level's default of a name and a time, equal files give equal bytes.
     return gzip.compress(write_archive(_entries(contents, epoch)), compresslevel=9, mtime=0)
 

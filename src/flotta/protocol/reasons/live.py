@@ -38,6 +38,14 @@ STATE_UNSUITABLE = STATE.add(
     f"and a partition table that is whole. Tools that copy files to a stick make such media.{LOST}",
     "Write the ISO to the stick as it is (`dd`, or the image mode of the tool).",
 )
+STATE_MEDIUM_IN_DOUBT = STATE.add(
+    "StateMediumInDoubt",
+    LIVE,
+    "Several sticks or CDs in the machine have the same base and the same settings, or none has "
+    "the settings with which the kernel was started. So it is not known which one the machine has "
+    f"booted from, and none of them is written to.{LOST}",
+    "Leave only one of them in the machine, and start it again.",
+)
 STATE_DAMAGED = STATE.add(
     "StateDamaged",
     LIVE,
