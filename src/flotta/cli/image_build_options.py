@@ -27,14 +27,19 @@ def add_build(actions: Commands) -> None:
     )
     build.add_argument("--suite", default="bookworm", help="bookworm (default) or trixie")
     build.add_argument("--architecture", default="amd64", help="amd64 (default) or arm64")
-    for option, metavar, text in (
-        ("--package", "NAME", "another package of Debian"),
-        ("--component", "NAME", "component of Debian's archive; default: main"),
-        ("--container-image", "TAR", "archive of a container image, as podman save makes it"),
-        ("--mirror", "URL", "archive of Debian; default: that of this machine"),
+    for option, kind, metavar, text in (
+        ("--package", str, "NAME", "another package of Debian"),
+        ("--component", str, "NAME", "component of Debian's archive; default: main"),
+        ("--container-image", Path, "TAR", "archive of a container image, as podman save makes it"),
+        ("--mirror", str, "URL", "archive of Debian; default: that of this machine"),
     ):
         build.add_argument(
-            option, action="append", default=[], metavar=metavar, help=f"{text}; may be repeated"
+            option,
+            type=kind,
+            action="append",
+            default=[],
+            metavar=metavar,
+            help=f"{text}; may be repeated",
         )
     build.add_argument(
         "--compression", default="zstd-3", help="zstd-3 (default), zstd-15 or xz, each slower"

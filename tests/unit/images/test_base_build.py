@@ -8,14 +8,16 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from test_base_request import make_wheelhouse, refusal
 
 from flotta.images.base_record import AREA, PATH, dump_record, parse_record
-from flotta.images.build import base_image, isolated, workspace
+from flotta.images.build import base_image, isolated, root_archive, workspace
 from flotta.images.build.architectures import AMD64
 from flotta.images.build.base_image import build_base, plan_build
 from flotta.images.build.initramfs import make_initramfs
@@ -27,6 +29,7 @@ from flotta.images.build.system_files import RENDERED, render
 from flotta.images.build.system_files import _variables as variables
 from flotta.images.build.wheelhouse import Wheelhouse
 from flotta.images.build.workspace import PREFIX, open_workspace
+from flotta.images.directory_lock import lock_directory
 from flotta.images.errors import ImageError
 from flotta.images.iso.iso9660 import open_iso
 from small_disk import mount_small_disk
@@ -246,3 +249,89 @@ def test_the_units_are_those_of_the_role_and_need_no_ansible() -> None:
     gateway = texts["flotta-gateway.service"]
     assert "ReadWritePaths=-/etc/pki/consumer/device /run/flotta\n" in gateway
     assert "--output /dev/tty1 --output /dev/ttyS0\n" in texts["flotta-console.service"]
+
+
+def test_apt_gets_credentials_in_a_file_that_nobody_else_reads(
+    request_: BaseRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def run(command: list[str], **_: object) -> None:
+        seen.extend(command)
+        (tmp_path / "root.tar").write_bytes(b"tar")
+
+    monkeypatch.setattr(root_archive, "run_isolated", run)
+    given = replace(request_, mirrors=("http://ci:s3cret@mirror.example/debian",))
+    root_archive.root_archive(given, tmp_path)
+    assert "s3cret" not in " ".join(seen)
+    assert "deb http://mirror.example/debian bookworm main" in seen
+    secret = tmp_path / "auth.conf"
+    assert secret.read_text() == ("machine http://mirror.example/debian login ci password s3cret\n")
+    assert secret.stat().st_mode & 0o777 == 0o600
+
+
+@NEEDS_ROOT
+def test_a_damaged_archive_of_the_cache_is_made_again(
+    request_: BaseRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[BaseRequest] = []
+
+    def archive(request: BaseRequest, work: Path) -> Path:
+        made.append(request)
+        path = request.cache / "kept.tar"
+        path.parent.mkdir(exist_ok=True)
+        if request.refresh:
+            (tmp_path / "new/etc/apt").mkdir(parents=True)
+            subprocess.run(["tar", "-cf", path, "-C", tmp_path / "new", "."], check=True)
+        else:
+            path.write_bytes(b"cut off")
+        return path
+
+    monkeypatch.setattr(base_image, "root_archive", archive)
+    for name in ("install_programs", "write_system_files", "add_container_images"):
+        monkeypatch.setattr(base_image, name, lambda *_: None)
+    said: list[str] = []
+    root = base_image._make_root(plan_build(request_), tmp_path, said.append)
+    assert [request.refresh for request in made] == [False, True]
+    assert "mirror.example" in (root / "etc/apt/sources.list").read_text()
+    assert any("kept.tar is damaged" in sentence for sentence in said)
+
+
+@pytest.mark.parametrize("root", ["", "/", "//", "/proc/self/root", "/nonexistent"])
+def test_the_hook_removes_nothing_of_the_machine_that_builds(root: str, tmp_path: Path) -> None:
+    """Its first command that would change something is replaced, in case it gets there."""
+    (tmp_path / "mkdir").write_text("#!/bin/sh\necho reached >&2\nexit 1\n")
+    (tmp_path / "mkdir").chmod(0o755)
+    hook = str(files("flotta.images.build").joinpath("data", "customize.sh"))
+    done = subprocess.run(
+        ["sh", hook, root, "linux-image-amd64"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "MMDEBSTRAP_APT_CONFIG": "/nonexistent"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "not a directory of its own" in done.stderr
+    assert "reached" not in done.stderr
+
+
+def test_builds_beside_each_other_do_not_take_each_others_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build that has its directory, but not yet its lock, keeps the next one waiting."""
+    monkeypatch.setattr(workspace, "NEEDED", 0)
+    make = tempfile.mkdtemp
+
+    def slow(prefix: str, dir: Path) -> str:  # noqa: A002  # as tempfile names it
+        made = make(prefix=prefix, dir=dir)
+        monkeypatch.setattr(workspace.tempfile, "mkdtemp", make)
+        with (
+            pytest.raises(ImageError, match="DestinationBusy"),
+            lock_directory(tmp_path / "base.iso", 0.1),
+        ):
+            pytest.fail("another build could remove it")
+        return made
+
+    monkeypatch.setattr(workspace.tempfile, "mkdtemp", slow)
+    with open_workspace(tmp_path / "base.iso"):
+        pass

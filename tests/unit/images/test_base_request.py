@@ -18,6 +18,7 @@ from flotta.images.build import foreign, sources
 from flotta.images.build.architectures import AMD64, ARM64, native_architecture
 from flotta.images.build.container_images import read_container_image
 from flotta.images.build.foreign import require_runnable
+from flotta.images.build.mirror_credentials import authentication, without_credentials
 from flotta.images.build.request import (
     BaseRequest,
     check_request,
@@ -25,7 +26,7 @@ from flotta.images.build.request import (
     find_suite,
     inputs_digest,
 )
-from flotta.images.build.sources import package_sources
+from flotta.images.build.sources import image_sources, package_sources
 from flotta.images.build.suites import BOOKWORM, TRIXIE
 from flotta.images.build.wheelhouse import EXTRAS, read_wheelhouse, unpack_wheelhouse
 from flotta.images.errors import ImageError
@@ -82,23 +83,59 @@ def test_a_wheelhouse_that_lacks_something_is_named(tmp_path: Path) -> None:
         read_wheelhouse(folder)
 
 
+@pytest.mark.parametrize("form", ["gz", "bz2", "xz"])
+def test_a_wheelhouse_that_is_cut_off_is_refused(tmp_path: Path, form: str) -> None:
+    folder = make_wheelhouse(tmp_path / "wheels", content=os.urandom(40_000).hex())
+    archive = tmp_path / "wheels.tar"
+    with tarfile.open(archive, f"w:{form}") as tar:  # type: ignore[call-overload]
+        tar.add(folder, ".")
+    archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
+    with pytest.raises(ImageError, match="cannot be read"):
+        read_wheelhouse(archive)
+
+
 @pytest.mark.parametrize("form", ["docker", "oci"])
 def test_the_id_of_a_container_image_is_that_of_podman(tmp_path: Path, form: str) -> None:
     id_ = sha256(form.encode()).hexdigest()
     manifest = {"config": {"digest": f"sha256:{id_}"}}
-    files: dict[str, object] = {"manifest.json": [{"Config": f"{id_}.json"}]}
+    files: dict[str, object] = {"manifest.json": [{"Config": f"{id_}.json"}], f"{id_}.json": {}}
     if form == "oci":
         blob = sha256(b"manifest").hexdigest()
         index = {"manifests": [{"digest": f"sha256:{blob}"}]}
-        files = {"index.json": index, f"blobs/sha256/{blob}": manifest}
+        files = {"index.json": index, f"blobs/sha256/{blob}": manifest, f"blobs/sha256/{id_}": {}}
     path = tmp_path / "image.tar"
+    write_tar(path, {name: json.dumps(content).encode() for name, content in files.items()})
+    assert read_container_image(path).id == id_
+
+
+ID = "a" * 64
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"index.json": b'{"manifests": [{"digest": 5}]}'},
+        {"manifest.json": b"[" * 200_000},
+        {"manifest.json": f'[{{"Config": "{ID}.json"}}]'.encode()},  # which is not there
+        {
+            "manifest.json": b'[{"Config": "' + b"aa\\n" * 32 + b'"}]',
+            "aa\n" * 32: b"",
+        },
+    ],
+)
+def test_an_archive_with_wrong_contents_is_refused(tmp_path: Path, files: dict[str, bytes]) -> None:
+    path = tmp_path / "image.tar"
+    write_tar(path, files)
+    with refusal("InvalidSettings"):
+        read_container_image(path)
+
+
+def write_tar(path: Path, files: dict[str, bytes]) -> None:
     with tarfile.open(path, "w") as tar:
-        for name, content in files.items():
-            data = json.dumps(content).encode()
+        for name, data in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
-    assert read_container_image(path).id == id_
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive" * 100, b"\x1f\x8b"])
@@ -115,6 +152,9 @@ def test_what_is_no_container_image_is_refused(tmp_path: Path, content: bytes) -
         {"packages": ("curl;reboot",)},
         {"packages": ("-o",)},
         {"components": ("Main",)},
+        {"packages": ("podman-",)},
+        {"epoch": -5},
+        {"epoch": 99999999999999},
         {"mirrors": ("mirror.example",)},
         {"mirrors": ("deb http://mirror.example bookworm main\ndeb x",)},
     ],
@@ -165,6 +205,7 @@ def test_the_inputs_decide_whether_an_image_is_built(tmp_path: Path) -> None:
 
 
 APT = """\
+https://pkgs.example/core:/stable:/v1.30/deb/ /
 https://node.example/node_20.x/ nodistro main
 http://mirror.example/debian/ bookworm-updates main
 http://mirror.example/debian/ bookworm contrib
@@ -194,3 +235,35 @@ def test_packages_come_from_where_the_machine_has_its_own(monkeypatch: pytest.Mo
     ]
     lines = ["deb [trusted=yes] file:/srv/debian bookworm main"]
     assert package_sources(BOOKWORM, lines, ("main",)) == lines
+
+
+def test_credentials_of_mirrors_are_for_apt_alone(tmp_path: Path) -> None:
+    address = "https://ci:s3%20cret@mirror.example/debian"
+    line = f"deb [arch=amd64] {address} bookworm main"
+    with pytest.raises(ImageError, match="blanks"):
+        authentication([line])
+    line = line.replace("%20", "%3A")
+    assert authentication([line, "deb http://mirror.example/debian bookworm main"]) == (
+        "machine https://mirror.example/debian login ci password s3:cret\n"
+    )
+    shown = "deb [arch=amd64] https://mirror.example/debian bookworm main"
+    assert without_credentials(line) == shown
+    given = request(tmp_path, mirrors=(line,))
+    check_request(given)
+    plain = request(tmp_path, mirrors=(shown,))
+    assert inputs_digest(given, "", ()) == inputs_digest(plain, "", ())
+
+
+@pytest.mark.parametrize("mirror", ["ci:s3cret@mirror.example", "http://ci:s3/cret@mirror.example"])
+def test_a_refused_mirror_is_not_quoted_with_its_password(tmp_path: Path, mirror: str) -> None:
+    with pytest.raises(ImageError, match="InvalidSettings") as refused:
+        check_request(request(tmp_path, mirrors=(mirror,)))
+    assert "cret" not in str(refused.value)
+
+
+def test_the_image_does_not_say_where_it_was_built() -> None:
+    assert image_sources(BOOKWORM, ("main", "contrib")) == [
+        "deb http://mirror.example/debian bookworm main contrib",
+        "deb http://mirror.example/debian bookworm-updates main contrib",
+        "deb http://mirror.example/debian-security bookworm-security main contrib",
+    ]

@@ -7,9 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
+from test_base_request import make_wheelhouse
 
 from flotta.cli import image_settings
 from flotta.cli.flotta import main
+from flotta.images.build import base_image, isolated
 from flotta.images.personalise import batch_writing
 from flotta.images.personalise.show import show
 from small_disk import mount_small_disk
@@ -201,3 +203,16 @@ def test_settings_from_standard_input_are_read_as_a_whole_or_refused(
     manifest = show(work / "seed.img").manifest
     assert manifest is not None
     assert manifest.device_id == "till-1"
+
+
+def test_a_build_says_what_is_wrong_and_check_predicts_it(
+    work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base_image, "TOOLS", ())
+    build = ("build", "--output", "new.iso", "--wheelhouse", str(make_wheelhouse(work / "wheels")))
+    with pytest.raises(SystemExit, match="is not an archive of one container image"):
+        flotta(capsys, *build, "--container-image", "/no/such.tar")
+
+    monkeypatch.setattr(isolated.os, "geteuid", lambda: 1000)
+    with pytest.raises(SystemExit, match="built by root"):
+        flotta(capsys, *build, "--check")

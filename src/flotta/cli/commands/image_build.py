@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from flotta.images.base_record import BaseRecord
-from flotta.images.build.base_image import build_base, plan_build
+from flotta.images.build.base_image import build_base, plan_build, require_possible
 from flotta.images.build.request import BaseRequest, find_architecture, find_suite
 from flotta.printable_text import printable
 
@@ -18,6 +18,7 @@ def run(options: argparse.Namespace) -> str:
     if plan.current and not plan.changes:
         return f"{path} is up to date: content {_short(plan.current)}"
     if options.check:
+        require_possible(plan.request)
         return f"{path} would be built"
     before = plan.current
     record = build_base(plan, lambda step: print(f"flotta: {step}", file=sys.stderr))

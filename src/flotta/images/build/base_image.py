@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flotta.images.base_record import AREA, LIVE, PATH, BaseRecord, parse_record
@@ -20,12 +21,13 @@ from flotta.images.build.medium import make_medium
 from flotta.images.build.programs import install_programs
 from flotta.images.build.request import BaseRequest, check_request, inputs_digest
 from flotta.images.build.root_archive import root_archive
+from flotta.images.build.sources import image_sources
 from flotta.images.build.system_files import write_system_files
 from flotta.images.build.wheelhouse import Wheelhouse, read_wheelhouse
 from flotta.images.build.workspace import open_workspace
 from flotta.images.errors import ImageError
 from flotta.images.iso.iso9660 import open_iso
-from flotta.protocol.reasons.images import DESTINATION_FOREIGN
+from flotta.protocol.reasons.images import DESTINATION_FOREIGN, TOOL_FAILED
 
 TOOLS = (
     *("setpriv", "unshare", "mmdebstrap", "apt-get", "dpkg-deb", "tar"),
@@ -62,14 +64,19 @@ def plan_build(request: BaseRequest) -> Plan:
     return Plan(request, house, images, inputs, epoch, _read_current(request))
 
 
+def require_possible(request: BaseRequest) -> None:
+    """Raise ImageError when this user, or this machine, cannot build the image."""
+    require_root()
+    require_runnable(request.architecture)
+
+
 def build_base(plan: Plan, report: Callable[[str], None] = lambda _: None) -> BaseRecord:
     """Build the image and put it at its path; one that is the same already stays.
 
     `report` gets a sentence before each step. Raises ImageError; the earlier image then stays.
     """
     request = plan.request
-    require_root()
-    require_runnable(request.architecture)
+    require_possible(request)
     with open_workspace(request.output) as work:
         root = _make_root(plan, work, report)
         report("Write the medium")
@@ -85,16 +92,29 @@ def build_base(plan: Plan, report: Callable[[str], None] = lambda _: None) -> Ba
 def _make_root(plan: Plan, work: Path, report: Callable[[str], None]) -> Path:
     request = plan.request
     report(f"Install the packages of {request.suite.name} for {request.architecture.name}")
-    archive = root_archive(request, work)
     root = work / "root"
-    root.mkdir()
-    kept = ("--numeric-owner", "--xattrs", "--xattrs-include=*")
-    run_isolated(["tar", "--extract", *kept, f"--directory={root}", f"--file={archive}"])
+    archive = root_archive(request, work)
+    try:
+        _unpack(archive, root)
+    except ImageError as error:
+        if error.reason != TOOL_FAILED or archive.parent == work:
+            raise
+        report(f"{archive} is damaged, and made again")
+        shutil.rmtree(root)
+        _unpack(root_archive(replace(request, refresh=True), work), root)
+    sources = "".join(f"{line}\n" for line in image_sources(request.suite, request.components))
+    (root / "etc/apt/sources.list").write_text(sources, encoding="ascii")
     report(f"Install the programs {plan.house.release}")
     install_programs(root, request.suite, plan.house)
     write_system_files(root, request.architecture, plan.house, plan.epoch)
     add_container_images(root, plan.images)
     return root
+
+
+def _unpack(archive: Path, root: Path) -> None:
+    root.mkdir()
+    kept = ("--numeric-owner", "--xattrs", "--xattrs-include=*")
+    run_isolated(["tar", "--extract", *kept, f"--directory={root}", f"--file={archive}"])
 
 
 def _publish(made: Path, output: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tarfile
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from flotta.images.errors import ImageError
 from flotta.protocol.reasons.images import INVALID_SETTINGS
 
 FOLDER = "usr/share/flotta/container-images"  # below the root
+DIGEST = re.compile(r"[0-9a-f]{64}")  # SHA-256
 MAX_INDEX = 1 << 20  # bytes of a file that describes an archive
 
 
@@ -33,7 +35,10 @@ def read_container_image(path: Path) -> ContainerImage:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         with tarfile.open(path, "r:") as archive:
             return ContainerImage(path, _read_id(archive), digest)
-    except (OSError, tarfile.TarError, ValueError, LookupError, TypeError) as error:
+    except (
+        *(OSError, EOFError, tarfile.TarError, ValueError, LookupError),
+        *(TypeError, AttributeError, RecursionError),
+    ) as error:
         raise ImageError(
             INVALID_SETTINGS,
             f"{path} is not an archive of one container image. Make it with podman save "
@@ -57,11 +62,13 @@ def _read_id(archive: tarfile.TarFile) -> str:
     """
     if "manifest.json" in archive.getnames():
         (manifest,) = _json(archive, "manifest.json")
-        config = str(manifest["Config"])
+        config = manifest["Config"]
+        archive.getmember(config)
     else:
         (entry,) = _json(archive, "index.json")["manifests"]
         manifest = _json(archive, _blob(entry["digest"]))
-        config = str(manifest["config"]["digest"])
+        config = manifest["config"]["digest"]
+        archive.getmember(_blob(config))
     return _hexadecimal(config.removesuffix(".json").rpartition(":")[2].rpartition("/")[2])
 
 
@@ -70,7 +77,7 @@ def _blob(digest: str) -> str:
 
 
 def _hexadecimal(text: str) -> str:
-    if len(bytes.fromhex(text)) != hashlib.sha256().digest_size:
+    if not DIGEST.fullmatch(text):
         raise ValueError(text)
     return text
 

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flotta.images.build.architectures import ARCHITECTURES, Architecture
+from flotta.images.build.mirror_credentials import without_credentials
 from flotta.images.build.suites import SUITES, Suite
 from flotta.images.errors import ImageError
 from flotta.protocol.reasons.images import INVALID_SETTINGS, WRONG_ARCHITECTURE
 
-PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+")  # Debian Policy, 5.6.1
+# Debian Policy, 5.6.1. A name that ends with a minus tells apt to remove the package.
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]*[a-z0-9.+]")
+MAX_EPOCH = 2**32 - 1  # of the file systems in the image
 COMPONENT = re.compile(r"[a-z][a-z-]*")
 COMPRESSIONS = {
     "zstd-3": ("zstd", "-Xcompression-level", "3"),
@@ -67,13 +70,13 @@ def check_request(request: BaseRequest) -> None:
         raise _invalid(f"The compression {request.compression!r} is unknown", COMPRESSIONS)
     _match(request.packages, PACKAGE, "name of a package")
     _match(request.components, COMPONENT, "component of Debian's archive")
+    if request.epoch is not None and not 0 <= request.epoch <= MAX_EPOCH:
+        raise ImageError(
+            INVALID_SETTINGS,
+            f"The epoch {request.epoch} is no time of files. Use seconds from 0 to {MAX_EPOCH}.",
+        )
     for mirror in request.mirrors:
-        if "\n" in mirror or not ("://" in mirror or mirror.startswith("deb ")):
-            raise ImageError(
-                INVALID_SETTINGS,
-                f"The mirror {mirror!r} is neither an address nor a line of sources.list. Write "
-                "http://HOST/debian, or a line that begins with deb.",
-            )
+        _check_mirror(mirror)
 
 
 def inputs_digest(request: BaseRequest, wheelhouse: str, images: Iterable[str]) -> str:
@@ -86,7 +89,7 @@ def inputs_digest(request: BaseRequest, wheelhouse: str, images: Iterable[str]) 
         "architecture": request.architecture.name,
         "packages": sorted(set(request.packages)),
         "components": list(request.components),
-        "mirrors": list(request.mirrors),
+        "mirrors": [without_credentials(mirror) for mirror in request.mirrors],
         "compression": request.compression,
         "epoch": request.epoch,
         "wheelhouse": wheelhouse,
@@ -104,6 +107,22 @@ def builder_digest() -> str:
         if path.suffix != ".pyc":
             digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _check_mirror(mirror: str) -> None:
+    shown = without_credentials(mirror)
+    if "@" in shown:  # what is before it may be a password
+        raise ImageError(
+            INVALID_SETTINGS,
+            "A mirror has an @ that does not end the name and the password of an address. Write "
+            "@, / and blanks in them as %40, %2F and %20.",
+        )
+    if "\n" in mirror or not ("://" in mirror or mirror.startswith("deb ")):
+        raise ImageError(
+            INVALID_SETTINGS,
+            f"The mirror {shown!r} is neither an address nor a line of sources.list. Write "
+            "http://HOST/debian, or a line that begins with deb.",
+        )
 
 
 def _match(values: Sequence[str], form: re.Pattern[str], what: str) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shlex
 import shutil
 import time
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from flotta.images.build.isolated import run_isolated
+from flotta.images.build.mirror_credentials import authentication, without_credentials
 from flotta.images.build.request import BaseRequest
 from flotta.images.build.sources import package_sources
 from flotta.images.build.suites import BUILD_PACKAGES, PACKAGES
@@ -24,6 +26,7 @@ UNUSED = 30 * 86400  # seconds after which an archive that nobody used is remove
 PREFIX = "base-root-"
 EXCLUDED = ("man", "doc", "locale", "info", "lintian", "bash-completion")  # in /usr/share
 HOOK = "customize.sh"
+AUTHENTICATION = "etc/apt/auth.conf.d/flotta-build.conf"  # below the root; the hook removes it
 
 
 def root_archive(request: BaseRequest, work: Path) -> Path:
@@ -44,7 +47,8 @@ def root_archive(request: BaseRequest, work: Path) -> Path:
 
 def _name(request: BaseRequest) -> str:
     hook = files(__package__).joinpath("data", HOOK).read_bytes()
-    about = repr((FORMAT, _packages(request), request.mirrors, request.components))
+    mirrors = tuple(map(without_credentials, request.mirrors))
+    about = repr((FORMAT, _packages(request), mirrors, request.components))
     digest = hashlib.sha256(about.encode() + hook).hexdigest()[:12]
     return f"{request.suite.name}-{request.architecture.name}-{digest}"
 
@@ -56,6 +60,10 @@ def _packages(request: BaseRequest) -> list[str]:
 def _bootstrap(request: BaseRequest, made: Path, work: Path) -> None:
     architecture = request.architecture
     unpacked = " ".join((architecture.kernel, *architecture.loaders, *BUILD_PACKAGES))
+    lines = package_sources(request.suite, request.mirrors, request.components)
+    secret = work / "auth.conf"
+    with open(secret, "w", encoding="utf-8", opener=_private) as file:
+        file.write(authentication(lines))
     with as_file(files(__package__).joinpath("data", HOOK)) as hook:
         run_isolated(
             [
@@ -68,13 +76,18 @@ def _bootstrap(request: BaseRequest, made: Path, work: Path) -> None:
                 f"--include={','.join(_packages(request))}",
                 '--aptopt=APT::Install-Recommends "false"',
                 *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in EXCLUDED),
+                f'--setup-hook=install -D -m 600 {shlex.quote(str(secret))} "$1/{AUTHENTICATION}"',
                 f'--customize-hook=sh {hook} "$1" {unpacked}',
                 request.suite.name,
                 str(made),
-                *package_sources(request.suite, request.mirrors, request.components),
+                *map(without_credentials, lines),
             ],
             environment={"SOURCE_DATE_EPOCH": str(request.suite.epoch), "TMPDIR": str(work)},
         )
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _keep(made: Path, kept: Path) -> Path:
@@ -83,6 +96,8 @@ def _keep(made: Path, kept: Path) -> Path:
         kept.parent.mkdir(parents=True, exist_ok=True)
         _remove_unused(kept.parent)
         shutil.copyfile(made, partial)
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
         os.replace(partial, kept)
     except OSError:  # the cache saves time, and nothing depends on it
         partial.unlink(missing_ok=True)

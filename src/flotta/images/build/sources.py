@@ -38,6 +38,11 @@ def package_sources(suite: Suite, mirrors: Sequence[str], components: Sequence[s
     ]
 
 
+def image_sources(suite: Suite, components: Sequence[str]) -> list[str]:
+    """Return the lines for the image: where it was built is no business of whoever reads it."""
+    return package_sources(suite, (ARCHIVE, SECURITY), components)
+
+
 def _own_sources() -> tuple[str | None, str | None]:
     """Return the archive of Debian and that of its security updates which this machine uses."""
     asked = ["apt-get", "indextargets", "--format", QUESTION, "Created-By: Packages"]
@@ -47,7 +52,7 @@ def _own_sources() -> tuple[str | None, str | None]:
         return None, None
     found: dict[bool, str] = {}
     for line in said.splitlines():
-        uri, release, component = line.split()
+        uri, release, component = (*line.split(), "", "", "")[:3]  # a flat archive has two
         known = DEBIAN.fullmatch(release)
         if known and component == "main":
             found.setdefault(bool(known[2]), uri.rstrip("/"))

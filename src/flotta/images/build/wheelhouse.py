@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +16,8 @@ from pathlib import Path
 from flotta.images.errors import ImageError
 from flotta.protocol.reasons.images import INVALID_SETTINGS
 
+# What reading an archive raises that is cut off or damaged; ValueError for times and names.
+DAMAGED = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 SUFFIXES = (".whl", ".txt")
 EXTRAS = ("device", "images", "sync")  # of the programs on a device that boots from an image
 
@@ -42,7 +46,7 @@ def read_wheelhouse(path: Path) -> Wheelhouse:
     """Read what is in it; raises ImageError when something that the image needs is missing."""
     try:
         digest, names, epoch = _read(path)
-    except (OSError, tarfile.TarError, zipfile.BadZipFile, ValueError) as error:
+    except (*DAMAGED, ValueError) as error:
         raise _unusable(path, f"cannot be read: {error}") from error
     wheels = [name for name in names if name.startswith("flotta_edge-") and name.endswith(".whl")]
     missing = [f"{extra}.txt" for extra in EXTRAS if f"{extra}.txt" not in names]

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from flotta.images.directory_lock import lock_directory
 from flotta.images.errors import ImageError
 from flotta.protocol.reasons.images import DESTINATION_UNUSABLE, NO_SPACE
 
@@ -28,18 +29,19 @@ def open_workspace(output: Path) -> Iterator[Path]:
     Raises ImageError when it cannot be made, or when there is too little space for a build.
     """
     try:
-        _remove_leftovers(output.parent)
-        _require_space(output.parent)
-        work = Path(tempfile.mkdtemp(prefix=PREFIX, dir=output.parent))
+        with lock_directory(output):  # else another build takes the new directory for a leftover
+            _remove_leftovers(output.parent)
+            _require_space(output.parent)
+            work = Path(tempfile.mkdtemp(prefix=PREFIX, dir=output.parent))
+            handle = os.open(work, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(handle, fcntl.LOCK_EX)
     except OSError as error:
         raise ImageError(
             DESTINATION_UNUSABLE,
             f"{output.parent} cannot be written to: {error.strerror}. Create the directory, or "
             "choose another one.",
         ) from error
-    handle = os.open(work, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
         os.set_inheritable(handle, True)
         work.chmod(0o755)  # apt drops its privileges and has to pass
         yield work

@@ -7,7 +7,12 @@
 # loaders, a static busybox and pip, are unpacked and not installed: they are not in the system.
 # /proc and /sys are mounted below ROOT: nothing is searched from there.
 set -eu
-root=$1
+root=${1%/}
+# Everything below is removed from there: never from this machine.
+[ -n "$root" ] && [ -d "$root" ] && [ "$(cd "$root" && pwd -P)" != / ] || {
+  echo "customize.sh: the root '$1' is not a directory of its own" >&2
+  exit 1
+}
 kernel=$2
 shift 2
 export LC_ALL=C.UTF-8
@@ -78,5 +83,5 @@ in_root python3 -m compileall -q --invalidation-mode unchecked-hash /usr/lib/pyt
 # What differs between two builds, or between two devices.
 rm -rf "$root"/etc/ssh/ssh_host_* "$root"/var/lib/apt/lists/* "$root"/var/cache/* "$root"/var/log/* \
   "$root"/var/lib/dbus/machine-id "$root"/etc/resolv.conf "$root"/etc/hostname "$root"/var/lib/dpkg/*-old \
-  "$root"/etc/*- "$root"/tmp/* "$root"/var/tmp/* "$root"/var/lib/systemd/random-seed "$root"/var/lib/systemd/catalog/database
+  "$root"/etc/*- "$root"/etc/apt/auth.conf.d/flotta-build.conf "$root"/tmp/* "$root"/var/tmp/* "$root"/var/lib/systemd/random-seed "$root"/var/lib/systemd/catalog/database
 : >"$root/etc/machine-id"

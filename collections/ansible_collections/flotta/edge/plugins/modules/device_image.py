@@ -55,7 +55,7 @@ options:
   mirrors:
     description:
       - Address of an archive of Debian, and, ending in C(-security), that of its security updates. Or lines of C(sources.list), which
-        are used as they are.
+        are used as they are. A name and a password in an address are given to apt in a file, and are neither in the image nor in outputs.
       - When omitted, what the build host itself uses, else C(mirror.example).
     type: list
     elements: str
@@ -193,7 +193,8 @@ from ansible_collections.flotta.edge.plugins.module_utils import device_media
 
 try:
     from flotta.images.base_record import BaseRecord
-    from flotta.images.build.base_image import build_base, plan_build
+    from flotta.images.build.base_image import build_base, plan_build, require_possible
+    from flotta.images.build.mirror_credentials import credentials_of
     from flotta.images.build.request import BaseRequest, find_architecture, find_suite
 except ImportError as error:
     device_media.import_errors.append(error)  # device_media.run() says so
@@ -283,12 +284,14 @@ def answer(
 
 def ensure(module: AnsibleModule, parameters: Parameters) -> dict[str, Any]:
     """Build the ISO unless it exists as it is to be."""
+    module.no_log_values.update(credentials_of(parameters.mirrors))
     request = make_request(parameters)
     plan = plan_build(request)
     before = plan.current
     if not plan.changes:
         return answer(request, before, before, changed=False)
     if module.check_mode:
+        require_possible(request)
         wanted = {
             "suite": request.suite.name,
             "architecture": request.architecture.name,
