@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from servers.api_server import KubernetesApi
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +81,22 @@ def test_devices_are_told_where_the_control_plane_lets_them_in(tmp_path: Path) -
     said = playbook(tmp_path, play, {name: inputs for name, (inputs, _) in SERVERS.items()})
     for name, (_, server) in SERVERS.items():
         assert f"{name} is told {server}." in said
+
+
+def test_media_are_told_the_same(tmp_path: Path) -> None:
+    """The playbook that writes ISOs asks the role, and what it gets is the server of the ISO."""
+    text = (ROLES.parent / "playbooks/device_iso.yml").read_text()
+    tasks = {task["name"]: task for play in yaml.safe_load(text) for task in play.get("tasks", ())}
+    server = tasks["Write the ISO"]["flotta.edge.device_iso"]["server"]
+    show = {"ansible.builtin.debug": {"msg": f"{{{{ inventory_hostname }}}} is told {server}."}}
+    play = {
+        "hosts": "all",
+        "vars": {"device_control_plane_host": "{{ inventory_hostname }}"},
+        "tasks": [tasks["Find the address at which devices reach the control plane"], show],
+    }
+    said = playbook(tmp_path, play, {name: inputs for name, (inputs, _) in SERVERS.items()})
+    for name, (_, expected) in SERVERS.items():
+        assert f"{name} is told {expected}." in said
 
 
 def test_places_of_red_hat_are_left_to_red_hat(tmp_path: Path) -> None:

@@ -176,3 +176,12 @@ def test_names_and_keys_that_people_have_are_accepted() -> None:
     wanted = parse_settings(fleet().settings(wifi=wifi, ssh_authorized_keys=[key])).personalisation
     assert wanted.ssh_keys == (key,)
     assert wanted.wireless[0].ssid == "\N{COFFIN}\ufe0f\u200d"
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["localhost", "LOCALHOST:8043", "a.localhost", "127.0.0.1", "127.1.2.3:1", "[::1]:8043"],
+)
+def test_a_device_is_not_sent_to_itself(server: str) -> None:
+    with pytest.raises(ImageError, match="which is each device itself"):
+        parse_settings(fleet().settings(server=server))

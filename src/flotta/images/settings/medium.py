@@ -46,7 +46,7 @@ from flotta.images.settings.networks import (
     is_address,
     read_networks,
     read_wireless_networks,
-    with_port,
+    server,
 )
 from flotta.payload.personalisation import Personalisation
 from flotta.settings.device import PATH_PREFIX
@@ -119,7 +119,7 @@ def _public(fields: Fields, name: str, pem: bytes) -> bytes:
 
 def _read_personalisation(fields: Fields, credential: CheckedCredential) -> Personalisation:
     return Personalisation(
-        server=fields.require("server", with_port),
+        server=fields.require("server", server),
         credential=credential.credential,
         not_before=credential.not_before,
         address=fields.take("address", matching(is_address, "an IP address"), ""),

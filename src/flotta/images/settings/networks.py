@@ -80,6 +80,26 @@ def _require_different(names: Sequence[str], path: str) -> None:
         raise invalid(path, f"has {printable(twice)} twice")
 
 
+def server(value: object, path: str) -> str:
+    """Read host and port of the Edge API, which no device reaches at itself."""
+    found = with_port(value, path)
+    if _is_loopback(found.rpartition(":")[0].strip("[]").lower()):
+        raise invalid(
+            path,
+            f"is {found!r}, which is each device itself; name the Edge API as devices reach it",
+        )
+    return found
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine itself (RFC 6761, 6.3), or no host at all."""
+    if not is_address(host):
+        return host == "localhost" or host.endswith(".localhost")
+    address = ipaddress.ip_address(host)
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return bool(mapped.is_loopback or mapped.is_unspecified)
+
+
 def read_network(value: object, path: str) -> NetworkProfile:
     """Read the settings of one interface."""
     fields = Fields(value, path)
