@@ -73,7 +73,7 @@ def check_request(request: BaseRequest) -> None:
     if request.epoch is not None and not 0 <= request.epoch <= MAX_EPOCH:
         raise ImageError(
             INVALID_SETTINGS,
-            f"The epoch {request.epoch} is no time of files. Use seconds from 0 to {MAX_EPOCH}.",
+            f"The epoch {request.epoch} is out of range. Use seconds from 0 to {MAX_EPOCH}.",
         )
     for mirror in request.mirrors:
         _check_mirror(mirror)

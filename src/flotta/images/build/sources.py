@@ -39,7 +39,7 @@ def package_sources(suite: Suite, mirrors: Sequence[str], components: Sequence[s
 
 
 def image_sources(suite: Suite, components: Sequence[str]) -> list[str]:
-    """Return the lines for the image: where it was built is no business of whoever reads it."""
+    """Return the lines for the image, which does not tell where it was built."""
     return package_sources(suite, (ARCHIVE, SECURITY), components)
 
 
