@@ -15,6 +15,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from waiting import NotInTimeError, wait_until
 HOST = "10.0.2.2"  # the host's loopback, of QEMU's user network
 GIB = 1 << 30  # bytes
 STICK_SIZE = 2 * GIB  # bytes: the state begins at 1 GiB
-BOOT_SECONDS = 600.0  # until what a boot leads to; other lanes may have the processors
+BOOT_SECONDS = 1500.0  # until what a boot leads to; other lanes may have the processors
 SHOWN = 4000  # characters of the console that a failure shows
 OVMF = Path("/usr/share/OVMF")
 # Control sequences of a terminal (ECMA-48), and the two forms that choose a character set.
@@ -168,6 +169,9 @@ class Machine:
         if error is not None:
             with suppress(OSError, ValueError, AssertionError):
                 self.screenshot(self.folder / "failed.png")
+            sys.stdout.write(
+                f"The machine {'is on' if self.is_on() else 'is off'}:\n{self._last()}"
+            )
         self.cut_power()
 
     def command(self) -> list[str]:
