@@ -187,6 +187,14 @@ def machine(tmp_path: Path) -> Path:
         "nvme0n1/wwid": "eui.0025385b21404b3f",
         "sda/device/vpd_pg80": "\0\x80\0\x14      WD-WCC4N0123456",
         "sda/device/wwid": "naa.50014ee20a0b0c0d",
+        "sdb/device/vpd_pg80": "\0\x80\0\x05" + "12345",
+        "sdb/device/model": "Ultra",
+        "sdc/device/wwid": "t10.ATA     QEMU HARDDISK          QM00005     ",
+        "mmcblk0/device/serial": "0x1234abcd",
+        "mmcblk0/device/name": "SD32G",
+        "nvme0c0n1/device/serial": "S4EWNX0R123456      ",
+        "nvme0c0n1/wwid": "eui.0025385b21404b3f",
+        "nvme0c0n1/hidden": "1",
         "loop0/serial": "state-disk",
     }
     for path, text in values.items():
@@ -206,6 +214,12 @@ def machine(tmp_path: Path) -> Path:
         ("/dev/disk/by-id/nvme-Samsung_SSD_970_EVO_S4EWNX0R123456", "nvme0n1"),
         ("/dev/disk/by-id/ata-WDC_WD10EZEX-08WN4A0_WD-WCC4N0123456", "sda"),
         ("/dev/disk/by-id/wwn-0x50014ee20a0b0c0d", "sda"),
+        ("/dev/disk/by-id/nvme-Samsung_SSD_970_EVO_S4EWNX0R123456_1", "nvme0n1"),
+        ("/dev/disk/by-id/nvme-eui.0025385b21404b3f", "nvme0n1"),
+        ("/dev/disk/by-id/scsi-350014ee20a0b0c0d", "sda"),
+        ("/dev/disk/by-id/usb-SanDisk_Ultra_12345-0:0", "sdb"),
+        ("/dev/disk/by-id/scsi-1ATA_QEMU_HARDDISK_QM00005", "sdc"),
+        ("/dev/disk/by-id/mmc-SD32G_0x1234abcd", "mmcblk0"),
         ("serial=S4EWNX0R123456", "nvme0n1"),
     ],
 )
@@ -217,7 +231,15 @@ def test_a_disk_is_found_by_the_names_that_udev_gives_it(
 
 @pytest.mark.parametrize(
     "name",
-    ["serial=state", "serial=", "/dev/disk/by-id/", "/dev/disk/by-id/usb-x-0:0", "/dev/none", ""],
+    [
+        *("serial=state", "serial=", "/dev/disk/by-id/", "/dev/disk/by-id/usb-x-0:0", "/dev/none"),
+        "",
+        # Of other disks, whose serial numbers only end as that of one that is there.
+        "/dev/disk/by-id/ata-Samsung_SSD_860_S3Z9-12345",
+        "/dev/disk/by-id/ata-Samsung_SSD_860_S3Z9_12345",
+        "/dev/disk/by-id/ata-WDC_WD10EZEX-08WN4A0_WD-WCC4N0123456-part1",
+        "/dev/disk/by-id/nvme-Samsung_SSD_970_EVO_S4EWNX0R123456_2",
+    ],
 )
 def test_a_part_of_a_name_is_no_name(machine: Path, name: str) -> None:
     with pytest.raises(NoState):
