@@ -33,6 +33,7 @@ def make_example(state: State, **fields: object) -> View:
         "message": "",
         "remedy": find_remedy(str(fields.get("reason", ""))),
         "forgets_key": False,
+        "state_remedy": "",
         "warnings": (),
         "release": "X.Y.Z",
         **fields,

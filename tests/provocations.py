@@ -11,6 +11,8 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
         "test_an_id_in_the_state_counts_and_another_one_on_the_medium_is_warned_of": (
             "DeviceIDDiffers",
         ),
+        "test_a_stored_id_that_is_damaged_is_replaced": ("DeviceIDDamaged",),
+        "test_a_copied_stick_says_that_it_was_made_on_another_machine": ("HardwareDiffers",),
         "test_an_id_that_cannot_be_stored_is_warned_of": ("DeviceIDNotStored",),
         "test_a_part_of_the_state_that_cannot_be_mounted_is_warned_of": ("StateIncomplete",),
         "test_a_stick_that_fails_is_warned_of_and_the_device_starts": ("StateFailed",),

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from flotta.durable_files import read_bounded, write_atomically
 from flotta.protocol.json_text import decode_json
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 MAX_SIZE = 64 * 1024  # bytes
+MAX_WARNINGS, MAX_MESSAGE = 64, 600  # characters; a screen shows fewer
 MODE = 0o644  # it has no secrets
 Text = Annotated[str, Meta(max_length=4096)]
 
@@ -36,6 +38,7 @@ class StateReport(msgspec.Struct, frozen=True):
     device: Text = ""
     reason: Text = ""  # why it is in memory
     message: Text = ""
+    present: bool = False  # whether there is a state that could not be used
 
 
 class BootReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +52,7 @@ class BootReport(msgspec.Struct, frozen=True, kw_only=True):
     batch: Text = ""
     medium: Text = ""
     settings: bool = False  # whether the medium has any for this device
-    warnings: Annotated[Sequence[Warned], Meta(max_length=64)] = ()
+    warnings: Annotated[Sequence[Warned], Meta(max_length=MAX_WARNINGS)] = ()
 
 
 class Warnings:
@@ -61,13 +64,16 @@ class Warnings:
     def add(self, reason: Code, message: str) -> None:
         """Note a warning; `message` is one sentence."""
         log.warning("%s", with_code(message, reason))
-        self.found.append(Warned(reason, message[:4096]))
+        self.found.append(Warned(reason, message[:MAX_MESSAGE]))
 
 
 def write_report(path: Path, report: BootReport) -> None:
-    """Write the report for the console."""
+    """Write the report for the console, with as many of its warnings as it may have."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, msgspec.json.encode(report), MODE)
+    warnings = report.warnings[:MAX_WARNINGS]
+    while len(content := msgspec.json.encode(replace(report, warnings=warnings))) > MAX_SIZE:
+        warnings = warnings[:-1]
+    write_atomically(path, content, MODE)
 
 
 def read_report(path: Path) -> BootReport | None:

@@ -67,6 +67,12 @@ def choose_device_id(stored: str, given: str, hardware: Hardware) -> DeviceID:
     return next(_list_candidates(stored, given, hardware))
 
 
+def identify_hardware(hardware: Hardware) -> str:
+    """Return the id that the hardware gives; empty where it says nothing."""
+    chosen = choose_device_id("", "", hardware)
+    return "" if chosen.source is Source.RANDOM else chosen.text
+
+
 def _list_candidates(stored: str, given: str, hardware: Hardware) -> Iterator[DeviceID]:
     for text, source in ((stored, Source.STORED), (given, Source.PAYLOAD)):
         if is_device_id(text.strip().lower()):

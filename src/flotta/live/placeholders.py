@@ -52,7 +52,23 @@ WORDS = """
 SERIALS = frozenset(WORDS.split())
 PREFIXED_COUNT = re.compile(r"[a-z]{0,8}0?12345\d*(90?)?")  # "BSN12345678901234567", "SN12345"
 FILLERS = re.compile(r"(tobefilled|defaultstring|notspecified|systemserial|serialnumber).*")
-COUNTS = "01234567890123456789", "98765432109876543210", "0123456789abcdefghijklmnopqrstuvwxyz"
+COUNTS = (
+    "01234567890123456789",
+    "98765432109876543210",
+    "0123456789abcdefghijklmnopqrstuvwxyz",
+    "1234567890abcdefghijklmnopqrstuvwxyz",
+    "a1b2c3d4e5f6g7h8i9j0",
+)
+ZEROS = re.compile(r"0{5,}[a-z0-9]{1,2}|[a-z]{1,12}0{4,}")  # "00000001", "SN0000000000"
+# Nothing but words that say what would stand there: "Type2 - Board Serial Number", "SerialNum1".
+CAPTION = re.compile(
+    r"(type\d|unknown|standard|default|oem|product|system|chassis|enclosure|main|mother|base|board"
+    r"|computer|machine|pc|asset|tag|serial|sernum|number|num|no|sn)+\d?"
+)
+MAKERS = frozenset(
+    ["intel", "amd", "asus", "asrock", "msi", "gigabyte", "lenovo", "dell", "hp", "hpe", "acer"]
+)
+TYPED = "01234567", "12345678", "78563412"  # how a UUID begins that was typed
 
 
 def is_placeholder_uuid(number: uuid.UUID) -> bool:
@@ -60,6 +76,7 @@ def is_placeholder_uuid(number: uuid.UUID) -> bool:
     octets = number.bytes
     return (
         number in UUIDS
+        or number.hex.startswith(TYPED)
         or len(set(octets)) < FEWEST_BYTES
         or max(octets) <= LARGEST_FILLER
         or len({(later - earlier) % 256 for earlier, later in pairwise(octets)}) == 1
@@ -73,11 +90,13 @@ def is_placeholder_serial(text: str) -> bool:
     letters = re.sub(r"[^a-z0-9]", "", text.lower())
     return (
         len(letters) < SHORTEST_SERIAL
-        or letters in SERIALS
+        or letters in SERIALS | MAKERS
         or len(set(letters)) == 1
         or len(set(letters) - {"0", "x"}) == 0
         or FILLERS.fullmatch(letters) is not None
         or PREFIXED_COUNT.fullmatch(letters) is not None
+        or ZEROS.fullmatch(letters) is not None
+        or CAPTION.fullmatch(letters) is not None
         or _counts(letters)
     )
 

@@ -43,6 +43,11 @@ class Places:
         return self.state / "device-id"
 
     @property
+    def hardware_id(self) -> Path:
+        """What names the machine that the state was made on."""
+        return self.state / "hardware-id"
+
+    @property
     def configuration(self) -> Path:
         """Configuration file of the gateway."""
         return self.root / "etc/yggdrasil/config.toml"

@@ -20,7 +20,7 @@ from flotta.live.naming import name_device
 from flotta.live.payload_files import install_files, list_payload
 from flotta.live.places import Places
 from flotta.live.state.errors import NoState
-from flotta.live.state.finding import Wanted, mount_any_state
+from flotta.live.state.finding import Wanted, is_present, mount_any_state
 from flotta.live.state.mounts import mount_containers_in_memory, mount_kept, stack_etc
 from flotta.payload.manifest import MAX_MANIFEST, Manifest, parse_manifest
 from flotta.protocol.reasons.live import (
@@ -111,7 +111,8 @@ class Preparation:
             return mount_any_state(wanted)
         except NoState as error:
             self._warnings.add(error.reason, str(error))
-            return StateReport("Overlay", reason=error.reason, message=str(error))
+            present = is_present(wanted)
+            return StateReport("Overlay", "", error.reason, str(error), present)
 
     def _install_payload(self) -> None:
         source, root = self._places.payload / "root", self._places.root

@@ -20,7 +20,7 @@ from flotta.live.own_identity import has_own_identity
 from flotta.live.places import Places
 from flotta.live.preparation import Preparation
 from flotta.live.state import mounts
-from unit.live.media import make_stick, put, release
+from unit.live.media import GIBIBYTE, make_stick, put, release
 from unit.live.test_preparation import UUID, firmware, personalise, write
 
 UID = "0b6f0f5c-2f10-4a55-8d3e-5f0c2c3e9e0f"
@@ -34,6 +34,7 @@ class Machine:
         self.folder = folder
         self.stick = make_stick(folder)
         self.boots = 0
+        self.uuid = "Not Settable"  # of later boots
         self.settings: Callable[[Places], None] = personalise
 
     def boot(self) -> BootReport:
@@ -43,7 +44,7 @@ class Machine:
         (self.places.root / "etc").mkdir(parents=True)
         (self.places.root / "etc/motd").write_text("base\n")
         (self.places.root / "var/lib/flotta").mkdir(mode=0o750, parents=True)
-        firmware(self.places.root, UUID if self.boots == 1 else "Not Settable")
+        firmware(self.places.root, UUID if self.boots == 1 else self.uuid)
         self.settings(self.places)
         return Preparation(self.places, self.stick).run()
 
@@ -119,8 +120,35 @@ def test_a_stored_id_that_is_damaged_is_replaced(machine: Machine) -> None:
     machine.boot()
     machine.places.device_id.write_bytes(b"\xff\n")
     machine.settings = lambda places: personalise(places, deviceID="till-2")
-    assert machine.boot().device_id == "till-2"
+    report = machine.boot()
+    assert (reasons(report), report.device_id) == (["DeviceIDDamaged"], "till-2")
     assert machine.places.device_id.read_text() == "till-2\n"
+
+
+def test_a_copied_stick_says_that_it_was_made_on_another_machine(machine: Machine) -> None:
+    machine.boot()
+    release(machine.folder)
+    machine.uuid = UID
+    report = machine.boot()
+    assert reasons(report) == ["HardwareDiffers"]
+    assert UID in report.warnings[0].message
+    assert UUID in report.warnings[0].message
+    assert report.device_id == UUID
+    machine.places.hardware_id.unlink()  # as documented for a stick that was moved
+    assert reasons(machine.boot()) == []
+    assert machine.places.hardware_id.read_text() == f"{UID}\n"
+
+
+def test_a_state_that_could_not_be_used_is_told_from_none(machine: Machine) -> None:
+    other = make_stick(machine.folder, GIBIBYTE, "small.img")
+    first, machine.stick = machine.stick, other
+    assert not machine.boot().state.present
+    machine.stick = first
+    machine.boot()
+    release(machine.folder)
+    put(first, GIBIBYTE + 1024, bytes(1024))
+    report = machine.boot()
+    assert (report.state.reason, report.state.present) == ("StateDamaged", True)
 
 
 def test_an_id_that_cannot_be_stored_is_warned_of(
@@ -131,7 +159,7 @@ def test_an_id_that_cannot_be_stored_is_warned_of(
 
     monkeypatch.setattr(naming, "write_atomically", fail)
     report = machine.boot()
-    assert reasons(report) == ["DeviceIDNotStored"]
+    assert set(reasons(report)) == {"DeviceIDNotStored"}
     assert report.device_id == UUID
 
 

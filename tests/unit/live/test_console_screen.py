@@ -86,6 +86,9 @@ def test_without_a_network_it_says_what_is_missing(
     interfaces: tuple[Interface, ...], sentence: str, status: JoiningStatus | None
 ) -> None:
     drawn = screen(status=status, interfaces=interfaces)
+    if status is not None and interfaces == (SILENT,):  # its address is where nobody looked
+        assert f"- {State[status.phase.name].value}" in drawn
+        return
     assert "- NO NETWORK" in drawn
     assert sentence in drawn
 
@@ -123,6 +126,21 @@ def test_a_device_that_forgets_its_key_says_how_it_may_come_back() -> None:
     assert "a stick that can be written" in drawn
     settled = BootReport(device_id="till-1", settings=True, state=StateReport("Partition"))
     assert "a stick that can be written" not in screen(settled, refused)
+
+
+@pytest.mark.parametrize(
+    ("reason", "step"),
+    [("StateDiskMissing", "Connect the disk"), ("StateReadOnly", "without a write lock")],
+)
+def test_a_device_that_lost_sight_of_its_state_is_not_told_to_replace_its_key(
+    reason: str, step: str
+) -> None:
+    refused = joining(Phase.REFUSED, reason="OtherKey", message="another key has this id")
+    state = StateReport("Overlay", reason=reason, present=True)
+    drawn = screen(BootReport(device_id="till-1", settings=True, state=state), refused)
+    assert "which could not be used this time" in drawn
+    assert step in drawn
+    assert "--allow-key-replacement" not in drawn
 
 
 def test_warnings_are_shown_in_every_state_and_cut_where_there_are_many() -> None:
@@ -171,6 +189,7 @@ def test_whatever_others_say_the_screen_keeps_its_size_and_acts_on_no_terminal(s
         message=text(),
         remedy=text(),
         forgets_key=dice.random() < 0.5,
+        state_remedy=text(),
         warnings=tuple(Warned(text(), text()) for _ in range(dice.randrange(5))),
         release=text(),
     )
@@ -185,8 +204,11 @@ def test_the_interfaces_of_the_machine_are_read_without_those_of_containers(
     tmp_path: Path,
 ) -> None:
     net = tmp_path / "sys/class/net"
-    for name in ("none1", "none0", "podman0"):
+    for name in ("none1", "none0", "podman0", "none1.5", "none1.6"):
         (net / name).mkdir(parents=True)
+    for name in ("none1.5", "none1.6"):
+        (net / name / "uevent").write_text(f"DEVTYPE=vlan\nINTERFACE={name}\n")
+        (net / name / "carrier").write_text("1\n")
     (net / "none1/device").mkdir()
     (net / "none0/device").mkdir()
     (net / "none0/wireless").mkdir()
@@ -195,10 +217,13 @@ def test_the_interfaces_of_the_machine_are_read_without_those_of_containers(
     (tmp_path / "proc/net/if_inet6").write_text(
         "20010db8000000000000000000000017 02 40 00 80    none1\n"
         "fe800000000000000000000000000017 02 40 20 80    none1\n"
+        "20010db8000000000000000000000018 03 40 00 80  none1.5\n"
+        "20010db8000000000000000000000019 04 40 00 80  podman0\n"
         "garbage\nzz 02 40 00 80 none1\n"
     )
     assert read_interfaces(tmp_path) == (
         Interface("none0", wireless=True, connected=False, addresses=()),
         Interface("none1", wireless=False, connected=True, addresses=("2001:db8::17",)),
+        Interface("none1.5", wireless=False, connected=True, addresses=("2001:db8::18",)),
     )
     assert read_interfaces(tmp_path / "none") == ()

@@ -45,6 +45,8 @@ def test_the_uuid_of_the_machine_is_its_id_in_lower_case(uuid: str) -> None:
         "00010203-0405-0607-0809-0A0B0C0D0E0F",
         "FEFEFEFE-FEFE-FEFE-FEFE-FEFEFEFEFEFE",
         "4C4C4544-0000-2010-8020-80C04F202020",
+        "12345678-1234-5678-9ABC-123456789ABC",
+        "01234567-8910-1112-1314-151617181920",
         "DEADBEEF-DEAD-BEEF-DEAD-BEEFDEADBEEF",
         "12121212-1212-1212-1212-121212121212",
         "Not Settable",
@@ -99,6 +101,10 @@ def test_a_placeholder_for_a_uuid_is_passed_over(uuid: str) -> None:
         "9876543210",
         "abcdefgh",
         "123",
+        *("Type2 - Board Serial Number", "OEM_Serial", "OEM SN", "Chassis_SN", "System_SN"),
+        *("Main Board S/N", "Mainboard", "unknown chassis", "Standard PC", "SerialNum1", "INTEL"),
+        *("1234567890ABCDEF", "A1B2C3D4", "00000001", "0000000000000001", "SN0000000000"),
+        "NA0000000",
     ],
 )
 def test_a_placeholder_for_a_serial_number_is_passed_over(serial: str) -> None:

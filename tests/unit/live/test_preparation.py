@@ -11,7 +11,7 @@ import pytest
 
 from flotta.cli.live import main
 from flotta.live import preparation
-from flotta.live.boot_report import BootReport, StateReport, read_report
+from flotta.live.boot_report import BootReport, StateReport, Warned, read_report, write_report
 from flotta.live.places import Places
 from flotta.live.state.errors import NoState
 from flotta.live.state.finding import Wanted
@@ -138,6 +138,24 @@ def test_a_file_that_cannot_be_written_does_not_keep_the_others_back(places: Pla
     report = prepare(places)
     assert reasons(report) == ["SettingsDamaged"]
     assert places.configuration.exists()
+
+
+def test_many_warnings_leave_a_report_that_can_be_read(places: Places) -> None:
+    personalise(places)
+    (places.root / "etc/thing").write_text("in the way")
+    for number in range(80):
+        write(places, f"etc/thing/{number}", "")
+    report = prepare(places)
+    assert 50 < len(report.warnings) <= 64
+    assert report.device_id == UUID
+
+
+def test_a_report_is_cut_to_what_its_reader_takes(tmp_path: Path) -> None:
+    warned = [Warned("SettingsDamaged", "\x01" * 600)] * 64
+    write_report(tmp_path / "boot.json", BootReport(device_id="till-1", warnings=warned))
+    report = read_report(tmp_path / "boot.json")
+    assert report is not None
+    assert report.warnings
 
 
 def test_a_link_of_the_system_is_replaced_and_not_followed(places: Places) -> None:

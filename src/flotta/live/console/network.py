@@ -18,11 +18,12 @@ SIOCGIFADDR = 0x8915  # netdevice(7)
 GLOBAL_SCOPE = "00"  # in if_inet6; addresses of the link alone have others
 MAX_SIZE = 64 * 1024  # bytes of if_inet6
 MAX_INTERFACES = 32
+VLAN = "DEVTYPE=vlan"
 
 
 @dataclass(frozen=True)
 class Interface:
-    """A network interface of the machine itself, not one of containers."""
+    """A network interface of the machine itself, or a VLAN; not one of containers."""
 
     name: str
     wireless: bool
@@ -31,9 +32,15 @@ class Interface:
 
 
 def read_interfaces(root: Path = Path("/")) -> tuple[Interface, ...]:
-    """Return the interfaces that are hardware, in the order of their names."""
-    found = sorted(path for path in (root / INTERFACES).glob("*") if (path / "device").exists())
-    return tuple(_read_interface(path, root) for path in found[:MAX_INTERFACES])
+    """Return the interfaces that are hardware, and VLANs with addresses, ordered by their names."""
+    found = sorted((root / INTERFACES).glob("*"))
+    hardware = [path for path in found if (path / "device").exists()][:MAX_INTERFACES]
+    virtual = [path for path in found if VLAN in _read(path / "uevent").split()][:MAX_INTERFACES]
+    networks = (_read_interface(path, root) for path in virtual)
+    return (
+        *(_read_interface(path, root) for path in hardware),
+        *(network for network in networks if network.addresses),
+    )
 
 
 def _read_interface(path: Path, root: Path) -> Interface:

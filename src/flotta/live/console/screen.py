@@ -84,6 +84,7 @@ def _escaped(view: View) -> dict[str, object]:
         "message": _sentence(view.message),
         "remedy": _sentence(view.remedy),
         "forgets_key": view.forgets_key,
+        "state_remedy": _sentence(view.state_remedy),
         "warnings": [
             {"reason": _plain(reason), "message": _sentence(message)}
             for reason, message in view.warnings

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from flotta import __version__
-from flotta.live.boot_report import BootReport
+from flotta.live.boot_report import BootReport, StateReport
 from flotta.live.console.network import Interface
 from flotta.protocol.joining import JoiningStatus, Phase
 from flotta.protocol.reasons.reason import NOTHING, Refusal
@@ -52,6 +52,7 @@ class View:
     message: str
     remedy: str
     forgets_key: bool  # it was refused because it keeps no key
+    state_remedy: str  # what to do about the state that has the key of the device
     warnings: tuple[Warned, ...]
     release: str = __version__
 
@@ -72,7 +73,8 @@ def make_view(
         reason=reason,
         message=joining.message if joining and reason else "",
         remedy=find_remedy(reason),
-        forgets_key=reason == OTHER_KEY and boot.state.kind == "Overlay",
+        forgets_key=reason == OTHER_KEY and boot.state.kind == "Overlay" and not boot.state.present,
+        state_remedy=_find_state_remedy(boot.state) if reason == OTHER_KEY else "",
         warnings=tuple(
             Warned(one.reason, one.message) for one in boot.warnings if one.reason != "NoSettings"
         ),
@@ -86,6 +88,11 @@ def find_remedy(reason: str) -> str:
     return "" if remedy == NOTHING else remedy.replace("`", "")
 
 
+def _find_state_remedy(state: StateReport) -> str:
+    """Return what brings a state back that could not be used; empty where that is not the case."""
+    return find_remedy(state.reason) if state.kind == "Overlay" and state.present else ""
+
+
 def _find_state(
     report: BootReport | None, joining: JoiningStatus | None, interfaces: Sequence[Interface]
 ) -> State:
@@ -93,7 +100,9 @@ def _find_state(
         return State.NO_SETTINGS
     if joining is not None and joining.phase is Phase.REFUSED:
         return State.REFUSED
-    if not any(interface.addresses for interface in interfaces):
+    if not any(interface.addresses for interface in interfaces) and not _answers(
+        joining, interfaces
+    ):
         return State.NO_NETWORK
     if joining is None:
         return State.CONNECTING
@@ -102,3 +111,9 @@ def _find_state(
         Phase.WAITING: State.WAITING,
         Phase.JOINED: State.JOINED,
     }[joining.phase]
+
+
+def _answers(joining: JoiningStatus | None, interfaces: Sequence[Interface]) -> bool:
+    """Tell whether the control plane was reached, so that some address is not known here."""
+    reached = joining is not None and joining.phase in (Phase.WAITING, Phase.JOINED)
+    return reached and any(interface.connected for interface in interfaces)

@@ -12,7 +12,7 @@ from flotta.live.state.block_device import open_device
 from flotta.live.state.disk import check_disk, check_empty, find_disk
 from flotta.live.state.errors import NoState
 from flotta.live.state.gpt import plan_writes
-from flotta.live.state.medium import Place, check_free, find_place
+from flotta.live.state.medium import Place, check_free, find_place, holds_state
 from flotta.live.state.mounts import attach, detach, mount_state
 from flotta.protocol.reasons.live import STATE_DAMAGED, STATE_FAILED
 
@@ -36,6 +36,20 @@ def mount_any_state(wanted: Wanted) -> StateReport:
         return _use_disk(wanted) if wanted.disk else _use_medium(wanted)
     except OSError as error:
         raise NoState(STATE_FAILED, f"The disk for the state cannot be used: {error}.") from error
+
+
+def is_present(wanted: Wanted) -> bool:
+    """Tell whether there seems to be a state, which could not be mounted; in doubt there is.
+
+    A disk that the settings name counts always.
+    """
+    if wanted.disk:
+        return True
+    try:
+        with open_device(wanted.medium) as device:
+            return holds_state(device)
+    except OSError:
+        return True
 
 
 def _use_disk(wanted: Wanted) -> StateReport:

@@ -66,6 +66,15 @@ def find_place(device: BlockDevice) -> Place:
     return Place(_area(device, entry), _add(table, entry), known)
 
 
+def holds_state(device: BlockDevice) -> bool:
+    """Tell whether a state of ours seems to be on a boot medium, usable or not. Raises OSError."""
+    if device.size < LEAST:
+        return False
+    tables = (read_table(device, at) for at in (PRIMARY, last_sector(device)))
+    entered = any(part.kind == TYPE for table in tables if table for part in table.partitions)
+    return entered or any(ext_label(device, start) == LABEL for start in _starts(0))
+
+
 def check_free(place: Place) -> None:
     """Raise NoState unless nothing is known to be where a new partition goes."""
     area = place.area

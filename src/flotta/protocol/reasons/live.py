@@ -100,7 +100,8 @@ DEVICE_ID_RANDOM = WARNINGS.add(
 DEVICE_ID_NOT_STORED = WARNINGS.add(
     "DeviceIDNotStored",
     LIVE,
-    "The device id could not be written to the state. It may be another one at the next boot.",
+    "The device id, or that of the hardware, could not be written to the state. The device id may "
+    "be another one at the next boot.",
     "Check the disk with the state.",
 )
 DEVICE_ID_DIFFERS = WARNINGS.add(
@@ -109,6 +110,21 @@ DEVICE_ID_DIFFERS = WARNINGS.add(
     "The state has another device id than the boot medium says. The one in the state counts.",
     "Nothing, if the medium is used for several devices. To give the device the other name, remove "
     "`/state/device-id` on it and start it again.",
+)
+DEVICE_ID_DAMAGED = WARNINGS.add(
+    "DeviceIDDamaged",
+    LIVE,
+    "The device id in the state is damaged or cannot be read. The device has the id that medium or "
+    "hardware give it, and may be another device for the control plane.",
+    "If the device had another id, write that to `/state/device-id` on it and start it again.",
+)
+HARDWARE_DIFFERS = WARNINGS.add(
+    "HardwareDiffers",
+    LIVE,
+    "The state was made on another machine: the stick or disk was copied or moved. Copies are one "
+    "device with one key, and disturb each other.",
+    "If it was copied, [forget the state](images.md#forget-the-state) of the copy. If it was moved "
+    "for good, remove `/state/hardware-id` on the device and start it again.",
 )
 NO_SETTINGS = WARNINGS.add(
     "NoSettings",
