@@ -7,9 +7,15 @@ import time
 import msgspec
 import pytest
 from edge_api_store import Store, running
-from joining_device import KEY, OTHERS, OWN, batch, enrol, holder
+from joining_device import KEY, OTHERS, OWN, batch, enrol, holder, noted
 
-from flotta.edge_api.backends.crd.brought_labels import sort_labels
+from flotta.edge_api.backends.crd.brought_labels import (
+    NO_VALUE,
+    NOT_LISTED,
+    SURPLUS,
+    report_ignored,
+    sort_labels,
+)
 from flotta.edge_api.batches import Batch
 from flotta.fleet.batch_specification import check_specification
 from flotta.protocol.models import EnrolmentInfo
@@ -31,6 +37,7 @@ async def test_a_request_gets_the_listed_ones_and_an_event_names_the_others() ->
         for _ in range(2):
             await backend.enrol(holder(OWN), "d-17", info, None)
     assert store.objects[SIGNED_REQUEST]["d-17"]["spec"]["labels"] == {"room": "12", "site": "own"}
+    assert noted(store)["brought-labels"] == "room=12"
     assert store.events == ["EdgeDeviceSignedRequest LabelsNotAllowed"]
 
 
@@ -55,7 +62,7 @@ def test_a_value_that_is_none_of_a_label_is_ignored() -> None:
     found = sorted_labels(
         {"room": "a b", "site": "x" * 64, "role": ""}, deviceLabels=["room", "site", "role"]
     )
-    assert found == ({"role": ""}, ("room", "site"))
+    assert found == ({"role": ""}, {"room": NO_VALUE, "site": NO_VALUE})
 
 
 def test_there_are_never_more_labels_than_a_request_may_have() -> None:
@@ -63,7 +70,22 @@ def test_there_are_never_more_labels_than_a_request_may_have() -> None:
     own = {f"own{number}": "" for number in range(60)}
     taken, ignored = sorted_labels(dict.fromkeys(keys, "x"), deviceLabels=keys, labels=own)  # type: ignore[misc]
     assert list(taken) == keys[:4]
-    assert list(ignored) == keys[4:]
+    assert ignored == dict.fromkeys(keys[4:], SURPLUS)
+
+
+async def test_the_event_says_of_each_label_why_the_device_does_not_get_it() -> None:
+    said: list[str] = []
+
+    class Recorder:
+        async def record_event(self, *_: object, message: str, **__: object) -> None:
+            said.append(message)
+
+    batch = Batch("sticks", check_specification({"deviceLabels": ["room"]}))
+    ignored = {"a": NOT_LISTED, "b": NOT_LISTED, "room": NO_VALUE, "x\n": SURPLUS}
+    await report_ignored(Recorder(), batch, {}, ignored)  # type: ignore[arg-type,typeddict-item]
+    assert "not in its deviceLabels: a, b; no value of a label" in said[0]
+    assert "'.'): room; more than 64 labels: x" in said[0]
+    assert said[0].isprintable()
 
 
 def test_a_message_with_too_many_labels_is_refused() -> None:

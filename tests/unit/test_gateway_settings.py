@@ -105,6 +105,10 @@ def test_labels_are_beside_the_tags(tmp_path: Path) -> None:
         ("labels = 1\n", "must be a table"),
         ("[labels]\n" + "".join(f'l{n} = ""\n' for n in range(65)), "at most 64 labels"),
         ("[labels", "cannot be read"),
+        ('room = "12"', "room is not in the table labels; write \\[labels\\]"),
+        ('[label]\nroom = "12"', "label is not in the table labels"),
+        ('[labels]\nroom = "' + "x" * 64 + '"', "at most 63 characters"),
+        (f'[labels]\n"{"x" * 318}" = "a"', "too long"),
     ],
 )
 def test_labels_that_cannot_be_sent_are_told(tmp_path: Path, text: str, sentence: str) -> None:

@@ -62,6 +62,16 @@ def test_approved_request_creates_the_device_in_its_set_with_its_labels() -> Non
     assert step.obj["spec"] == {"requestTime": "2026-05-01T12:00:00Z"}
 
 
+def test_the_device_notes_which_of_its_labels_it_brought_along() -> None:
+    asked = request(approved=True, labels={"room": "12", "site": "north", "floor": "3"})
+    noted = "management.project-flotta.io/brought-labels"
+    # An administrator has changed the floor since.
+    asked["metadata"]["annotations"] = {noted: "floor=2,room=12"}
+    (step,) = plan_request(asked, None, NOW, auto=False).steps
+    assert isinstance(step, Create)
+    assert step.obj["metadata"]["annotations"][noted] == "room=12"
+
+
 def test_conditions_do_not_grow_and_keep_their_times() -> None:
     waiting = applied(request(), plan_request(request(), None, NOW, auto=False))
     waiting["spec"]["approved"] = True

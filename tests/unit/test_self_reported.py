@@ -111,3 +111,26 @@ def test_flotta_explain_warns() -> None:
     chosen = workload(deviceSelector={"matchLabels": HOST}, pod=FROM)
     lines = explain_workload(chosen, [], [])
     assert lines[1].startswith("Warning: Any device of the namespace gets Secret s by reporting")
+
+
+BROUGHT = "management.project-flotta.io/brought-labels"
+
+
+@pytest.mark.parametrize(
+    ("selector", "labels", "warned"),
+    [
+        ({"matchLabels": {"room": "12"}}, {"room": "12"}, True),
+        ({"matchLabels": {"room": "12", **HOST}}, {"room": "12", **HOST}, True),
+        ({"matchExpressions": [{"key": "room", "operator": "Exists"}]}, {"room": "12"}, True),
+        ({"matchLabels": {"room": "12", "site": "a"}}, {"room": "12", "site": "a"}, False),
+        ({"matchLabels": {"room": "13"}}, {"room": "13"}, False),  # somebody changed it
+    ],
+)
+def test_who_explains_a_workload_sees_whose_own_labels_give_it_secrets(
+    selector: dict[str, Any], labels: dict[str, str], warned: bool
+) -> None:
+    chosen = workload(deviceSelector=selector, pod=FROM)
+    target = device(labels=labels)
+    target["metadata"]["annotations"] = {BROUGHT: "room=12"}
+    sentence = "gets Secret s by label room, which it brought along itself"
+    assert (sentence in "".join(explain_workload(chosen, [target], []))) is warned

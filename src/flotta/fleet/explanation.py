@@ -13,7 +13,7 @@ from flotta.fleet.refused_fields import refused_fields
 from flotta.fleet.remedies import condition_remedy, workload_remedy
 from flotta.fleet.request_explanation import LINE_LIMIT, describe_decision
 from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
-from flotta.fleet.self_reported import secrets_warning
+from flotta.fleet.self_reported import brought_warning, secrets_warning
 from flotta.fleet.status import describe_age, device_state
 from flotta.fleet.unknown_devices import UnknownDevice
 from flotta.fleet.workload_status import hides_readiness, is_failing
@@ -148,6 +148,8 @@ def explain_workload(
     candidates = [device for device in devices if namespace_of(device) == namespace_of(workload)]
     chosen = devices_for(workload, candidates)
     lines = [_describe_target(workload, len(chosen)), *_describe_warning(workload)]
+    brought = (brought_warning(workload, device) for device in chosen)
+    lines += [f"Warning: {text}." for text in brought if text]
     lines += [line for device in chosen for line in _describe_on_device(device, name_of(workload))]
     lines += [
         f"Not on {name_of(device)}: {reason}."

@@ -7,16 +7,19 @@ annotation lists it (docs/reference/control-plane.md#hardware-labels).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flotta.fleet.hardware import hardware_labels
 from flotta.resources.kinds import GROUP
-from flotta.resources.objects.devices import EdgeDevice, Hardware
+from flotta.resources.objects.devices import EdgeDevice, Hardware, SignedRequest
 from flotta.resources.views import annotations_of, labels_of
 
 PREFIX = "device."  # of the labels that the Edge API makes from reports
 # Of an EdgeDevice: KEY=VALUE of each label that the device asserted, sorted, separated by commas.
 ASSERTED_ANNOTATION = f"{GROUP}/self-asserted-labels"
+# Of a request and its EdgeDevice: the same of the labels that the device brought along.
+BROUGHT_ANNOTATION = f"{GROUP}/brought-labels"
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def change_labels(
         if key not in present or present[key] == asserted.get(key)
     }
     kept = {key: text for key, text in asserted.items() if present.get(key) == text}
-    text = ",".join(f"{key}={value}" for key, value in sorted((kept | wanted).items()))
+    text = write_labels(kept | wanted)
     # Without the annotation, the next report would make what was given look asserted.
     changes = text != annotations_of(device).get(ASSERTED_ANNOTATION)
     return LabelChange(
@@ -68,9 +71,22 @@ def given_labels(device: EdgeDevice) -> dict[str, str]:
     }
 
 
+def brought_labels(target: EdgeDevice | SignedRequest, labels: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the labels that the device brought along and nobody changed since."""
+    noted = _parse(annotations_of(target).get(BROUGHT_ANNOTATION, ""))
+    return {key: value for key, value in noted.items() if labels.get(key) == value}
+
+
+def write_labels(labels: Mapping[str, str]) -> str:
+    """Return labels as one of the annotations lists them."""
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
 def _read(device: EdgeDevice) -> dict[str, str] | None:
     text = annotations_of(device).get(ASSERTED_ANNOTATION)
-    if text is None:
-        return None
+    return None if text is None else _parse(text)
+
+
+def _parse(text: str) -> dict[str, str]:
     entries = (entry.partition("=") for entry in text.split(",") if entry)
     return {key: value for key, _, value in entries}

@@ -8,10 +8,12 @@ decide who gets a Secret (docs/explanation/security.md#labels-that-devices-repor
 from __future__ import annotations
 
 from flotta.fleet.references import pod_references
+from flotta.fleet.self_asserted import brought_labels
 from flotta.printable_text import printable
 from flotta.resources.kinds import SECRET
+from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.objects.workloads import EdgeWorkload, LabelSelector
-from flotta.resources.views import spec_of
+from flotta.resources.views import labels_of, name_of, spec_of
 
 PREFIXES = ("device.", "workload/")  # of labels that a device reports, or that follow from them
 POSITIVE = ("In", "Exists")  # operators that a device without the label does not satisfy
@@ -36,6 +38,27 @@ def secrets_warning(workload: EdgeWorkload) -> str | None:
     )
 
 
+def brought_warning(workload: EdgeWorkload, device: EdgeDevice) -> str | None:
+    """Return a sentence if the device itself decided that it gets Secrets, else None.
+
+    That is so if it brought along each label that the workload requires, or reports it
+    (docs/reference/control-plane.md#labels-that-devices-bring-along). The warning about a workload
+    covers those that all devices report.
+    """
+    spec, secrets = spec_of(workload), secret_names(workload)
+    selector = spec.get("deviceSelector")
+    if not secrets or spec.get("device") or selector is None:
+        return None
+    required, brought = _required_keys(selector), brought_labels(device, labels_of(device))
+    own = [key for key in required if key in brought]
+    if not own or any(key not in brought and not key.startswith(PREFIXES) for key in required):
+        return None
+    return printable(
+        f"{name_of(device)} gets {_listed('Secret', secrets)} by {_listed('label', own)}, which it "
+        "brought along itself; also require a label that an administrator sets"
+    )
+
+
 def secret_names(workload: EdgeWorkload) -> list[str]:
     """Return the names of the Secrets that devices get with the workload, sorted."""
     spec = spec_of(workload)
@@ -53,13 +76,18 @@ def _self_reported_keys(selector: LabelSelector) -> list[str]:
 
 def _requires_other_label(selector: LabelSelector) -> bool:
     """Tell whether a device needs a label that it cannot give itself."""
+    return any(not key.startswith(PREFIXES) for key in _required_keys(selector))
+
+
+def _required_keys(selector: LabelSelector) -> list[str]:
+    """Return the keys of labels without which no device is selected, sorted."""
     keys = [*(selector.get("matchLabels") or ())]
     keys += [
         item.get("key", "")
         for item in selector.get("matchExpressions") or ()
         if item.get("operator") in POSITIVE
     ]
-    return any(not key.startswith(PREFIXES) for key in keys)
+    return sorted(set(keys))
 
 
 def _listed(what: str, names: list[str]) -> str:

@@ -21,6 +21,8 @@ from flotta.settings import device as known
 MACHINE_ID = Path("/etc/machine-id")
 LABELS_FILE = "labels.toml"
 MAX_SIZE = 1 << 20  # bytes of a configuration file
+# Characters, of Kubernetes ("Labels and Selectors"): a key is a DNS name, a slash and a name.
+MAX_LABEL_KEY, MAX_LABEL_VALUE = 253 + 1 + 63, 63
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,22 @@ def load_labels(path: Path) -> dict[str, str]:
 
     Raises ValueError with a sentence.
     """
-    labels = (_read_toml(path) if path.exists() else {}).get("labels", {})
+    table = _read_toml(path) if path.exists() else {}
+    labels = table.pop("labels", {})
+    if table:
+        raise ValueError(
+            f"{path}: {min(table)} is not in the table labels; write [labels] above it"
+        )
     if not isinstance(labels, dict) or len(labels) > MAX_BROUGHT_LABELS:
         raise ValueError(f"{path}: labels must be a table of at most {MAX_BROUGHT_LABELS} labels")
     for key, value in labels.items():
         if not isinstance(value, str):
             raise ValueError(f"{path}: label {key} must be a string, so put its value in quotes")
+        if len(key) > MAX_LABEL_KEY or len(value) > MAX_LABEL_VALUE:
+            raise ValueError(
+                f"{path}: label {key[:MAX_LABEL_VALUE]} is too long; a value has at most "
+                f"{MAX_LABEL_VALUE} characters"
+            )
     return labels
 
 

@@ -110,9 +110,9 @@ LABELS_NOT_ALLOWED = EVENTS.add(
     Event("EdgeDeviceSignedRequest", "Normal", "Edge API"),
     "The device brings labels along that its [registration "
     "batch](control-plane.md#labels-that-devices-bring-along) does not let it have; the message "
-    "names their keys. It joins without them.",
-    "Add the keys to `deviceLabels` of the batch and delete the request, or give the labels "
-    "yourself.",
+    "names their keys and the causes. It joins without them.",
+    "Add the keys to `deviceLabels` of the batch, or correct the labels on the medium, and delete "
+    "the request; or give the labels yourself.",
 )
 KEY_REPLACED = EVENTS.add(
     "KeyReplaced",

@@ -7,7 +7,7 @@ Whoever holds the medium chooses them, so a device gets only those whose keys it
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from flotta.edge_api.batches import Batch
@@ -20,7 +20,10 @@ from flotta.resources.client import ApiError, Client
 from flotta.resources.kinds import SIGNED_REQUEST
 from flotta.resources.objects.devices import SignedRequest
 
-NAMED = 10  # keys that an Event names
+NOT_LISTED = "not in its deviceLabels"
+NO_VALUE = "no value of a label (at most 63 letters, digits, '-', '_' and '.')"
+SURPLUS = f"more than {MAX_LABELS} labels"
+NAMED = 10  # keys that an Event names for each of these causes
 MAX_KEY = 64  # characters of each
 log = logging.getLogger(__name__)
 
@@ -29,7 +32,7 @@ class BroughtLabels(NamedTuple):
     """What becomes of the labels of a device."""
 
     taken: Mapping[str, str]
-    ignored: tuple[str, ...]  # keys, sorted
+    ignored: Mapping[str, str]  # causes by key, sorted
 
 
 def sort_labels(batch: Batch, given: Mapping[str, str] | None) -> BroughtLabels:
@@ -37,34 +40,43 @@ def sort_labels(batch: Batch, given: Mapping[str, str] | None) -> BroughtLabels:
     listed, own = batch.specification.device_labels, batch.specification.labels
     room = MAX_LABELS - len(own)
     taken: dict[str, str] = {}
-    ignored = []
+    ignored = {}
     for key, value in sorted((given or {}).items()):
         if key in own:
             continue  # that of the batch wins
-        if key in listed and is_label_value(value) and len(taken) < room:
-            taken[key] = value
+        if key not in listed:
+            ignored[key] = NOT_LISTED
+        elif not is_label_value(value):
+            ignored[key] = NO_VALUE
+        elif len(taken) >= room:
+            ignored[key] = SURPLUS
         else:
-            ignored.append(key)
-    return BroughtLabels(taken, tuple(ignored))
+            taken[key] = value
+    return BroughtLabels(taken, ignored)
 
 
 async def report_ignored(
-    client: Client, batch: Batch, request: SignedRequest, keys: Iterable[str]
+    client: Client, batch: Batch, request: SignedRequest, ignored: Mapping[str, str]
 ) -> None:
-    """Write an Event about labels that a device does not get; none for no keys."""
-    names = [printable(key, MAX_KEY) for key in keys]
-    if not names:
+    """Write an Event about labels that a device does not get; none for none."""
+    if not ignored:
         return
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    causes = [_describe(cause, ignored) for cause in dict.fromkeys(ignored.values())]
     try:
         await client.record_event(
             request,
             kind=SIGNED_REQUEST,
             type_="Normal",
             reason=LABELS_NOT_ALLOWED,
-            message=f"The device brings labels along that registration batch {batch.name} does not "
-            f"let it have: {', '.join(names[:NAMED])}{more}",
+            message="The device brings labels along that it does not get with registration batch "
+            f"{batch.name}: {'; '.join(causes)}",
             component=EDGE_API,
         )
     except ApiError as error:
         log.warning("An Event about labels of a device could not be written: %s", error)
+
+
+def _describe(cause: str, ignored: Mapping[str, str]) -> str:
+    names = [printable(key, MAX_KEY) for key, why in ignored.items() if why == cause]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{cause}: {', '.join(names[:NAMED])}{more}"

@@ -23,6 +23,7 @@ from flotta.fleet.registration_batches import (
     BATCH_ANNOTATION,
     SOURCE_ADDRESS_ANNOTATION,
 )
+from flotta.fleet.self_asserted import BROUGHT_ANNOTATION, write_labels
 from flotta.identity.peers import Peer
 from flotta.protocol.console_code import console_code
 from flotta.resources.changes import change_metadata, change_spec
@@ -50,7 +51,7 @@ class Enrolment:
     namespace: str
     features: Features | None
     labels: Mapping[str, str] = field(default_factory=dict)  # that the batch lets it bring along
-    ignored_labels: tuple[str, ...] = ()  # keys of the others
+    ignored_labels: Mapping[str, str] = field(default_factory=dict)  # causes by key
     former_key: str = ""  # of the request, whose place its batch lets its key take
 
 
@@ -94,6 +95,7 @@ def new_request(enrolment: Enrolment, decision: Decision, now: datetime) -> Sign
             write_approval(batch.name, batch.uid, decision, now) if decision.approves else ""
         ),
         APPROVAL_WITHHELD_ANNOTATION: decision.withheld,
+        BROUGHT_ANNOTATION: write_labels(enrolment.labels),
     }
     spec: SignedRequestSpec = {"targetNamespace": enrolment.namespace, "approved": False}
     if batch.specification.target_set:
@@ -155,6 +157,9 @@ def refresh_request(
     is_other = bool(key) and key != known.get(KEY_ANNOTATION)
     if is_other or (key and CODE_ANNOTATION not in known):
         changed |= _key_notes(key)
+    gets_labels = moves or ("labels" not in spec_of(request) and BATCH_ANNOTATION in changed)
+    if gets_labels and known.get(BROUGHT_ANNOTATION) != new.get(BROUGHT_ANNOTATION):
+        changed[BROUGHT_ANNOTATION] = new.get(BROUGHT_ANNOTATION)
     patch = change_metadata({"annotations": changed} if changed else {})
     if moves:
         return {**patch, **change_spec(request, spec_of(wanted))}

@@ -6,7 +6,12 @@ from datetime import datetime
 
 from flotta.fleet.joining import UNREGISTERED_LABEL
 from flotta.fleet.registration_batches import RESERVED_LABEL_PREFIX
-from flotta.fleet.self_asserted import ASSERTED_ANNOTATION
+from flotta.fleet.self_asserted import (
+    ASSERTED_ANNOTATION,
+    BROUGHT_ANNOTATION,
+    brought_labels,
+    write_labels,
+)
 from flotta.resources.finalizers import DEVICE_FINALIZER
 from flotta.resources.kinds import EDGE_DEVICE, MEMBER_LABEL
 from flotta.resources.objects.devices import EdgeDevice, SignedRequest
@@ -23,7 +28,7 @@ def make_edge_device(request: SignedRequest, now: datetime) -> EdgeDevice:
             "name": name_of(request),
             "namespace": request["spec"]["targetNamespace"],
             "labels": _given_labels(request),
-            "annotations": {ASSERTED_ANNOTATION: ""},  # the device has said nothing yet
+            "annotations": _notes(request),
             "finalizers": [DEVICE_FINALIZER],
         },
         "spec": {"requestTime": format_time(now)},
@@ -39,6 +44,12 @@ def is_as_created(request: SignedRequest, device: EdgeDevice) -> bool:
     }
     made_here = bool(spec_of(device).get("requestTime")) and generation_of(device) <= 1
     return made_here and present == _given_labels(request)
+
+
+def _notes(request: SignedRequest) -> dict[str, str]:
+    """Return the annotations: which labels the device asserted (none yet), and brought along."""
+    brought = write_labels(brought_labels(request, spec_of(request).get("labels") or {}))
+    return {ASSERTED_ANNOTATION: "", **({BROUGHT_ANNOTATION: brought} if brought else {})}
 
 
 def _given_labels(request: SignedRequest) -> dict[str, str]:

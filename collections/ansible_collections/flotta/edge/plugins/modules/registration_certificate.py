@@ -110,7 +110,12 @@ options:
         default: []
   device_labels:
     description:
-      - Keys of labels that devices may bring along, such as those of the ISO that they booted. Labels of the batch win.
+      - Keys of labels, without values, that devices may bring along, such as those of the ISO that they booted. Labels of the batch win.
+      - Whoever can write to the medium of a device chooses the values. So list no key by which a workload with Secrets selects devices.
+      - At most 64 keys. Those that the control plane gives (C(flotta/member-of), C(edgedeviceSignedRequest), C(workload/...)) and
+        C(device....) are refused.
+      - Not to be confused with O(labels), and with the variable C(device_labels) of the role P(flotta.edge.device#role), which are labels
+        with their values.
     type: list
     elements: str
     default: []
