@@ -8,6 +8,7 @@ import pytest
 
 from contract.api import GROUP, MERGE, Api, config_map, core, device, devices
 from contract.engine import Engine
+from flotta.fleet.joining import CODE_ANNOTATION
 from flotta.resources import crds
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -57,6 +58,7 @@ def test_our_kinds_have_the_columns_of_their_definition(
 def test_cells_are_those_of_the_object(api: Api, namespace: str) -> None:
     request = device("asking") | {"kind": "EdgeDeviceSignedRequest"}
     request["spec"] = {"targetNamespace": "default", "approved": False}
+    request["metadata"]["annotations"] = {CODE_ANNOTATION: "762X-NJ8K"}
     path = f"{GROUP}/namespaces/{namespace}/edgedevicesignedrequest"
     api.create(path, request)
     assert cells(api, path) == {
@@ -65,6 +67,7 @@ def test_cells_are_those_of_the_object(api: Api, namespace: str) -> None:
         "targetNamespace": "default",
         "Approved": "false",
         "Status": None,
+        "Code": "762X-NJ8K",
         "Set": None,
         "Host": None,
         "Decided by": None,
