@@ -103,10 +103,13 @@ def detach(node: str) -> None:
 def release(folder: Path) -> None:
     """Unmount what a test mounted below a folder, and give its loop devices back.
 
-    Those that the live system attached go with their mounts.
+    Those that the live system attached go with their mounts, unless the power went before.
     """
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for point in reversed([point for point in points if point.startswith(f"{folder}/")]):
         run("umount", point)
     while ATTACHED:
         detach(ATTACHED[-1])
+    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):  # a power cut left them
+        if backing.read_text().startswith(f"{folder}/"):
+            run("losetup", "--detach", f"/dev/{backing.parts[3]}")
