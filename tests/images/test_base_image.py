@@ -16,7 +16,7 @@ from flotta.images.build.architectures import AMD64
 from flotta.images.build.base_image import build_base, plan_build
 from flotta.images.build.request import BaseRequest
 from flotta.images.build.suites import BOOKWORM
-from flotta.images.build.workspace import PREFIX
+from flotta.images.working_directory import PREFIX
 from images.materials import CACHE, wheelhouse
 from waiting import wait_until
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 from flotta.cli.commands import run_command
@@ -13,6 +14,8 @@ from flotta.cli.subcommands import Commands
 from flotta.printable_text import printable_lines
 from flotta.protocol.directives import KEEP_PODS, STOP_PODS
 
+INTERRUPTED = 128 + signal.SIGINT  # status, as shells give it
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; exits with one sentence and status 1 on an error.
@@ -22,6 +25,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     try:
         result = run_command(options.command, options)
+    except KeyboardInterrupt:
+        print("flotta: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except ValueError as error:
         sys.exit(f"flotta: {printable_lines(str(error))}")
     if isinstance(result, int):

@@ -12,6 +12,7 @@ from flotta.images.personalise.outputs import Output
 from flotta.images.personalise.prepared import BaseFile
 from flotta.images.personalise.results import Result
 from flotta.images.personalise.sources import open_source
+from flotta.images.termination import end_orderly
 from flotta.printable_text import printable
 
 
@@ -24,7 +25,7 @@ def write_media(
         Output(item.path, item.settings, force=options.force, thorough=options.thorough)
         for item in wanted
     ]
-    with open_source(base) as source:
+    with end_orderly(), open_source(base) as source:
         for result in personalise_all(source, outputs, options.check):
             for warning in set(result.warnings) - warned:
                 print(f"flotta: {printable(warning)}", file=sys.stderr)

@@ -14,6 +14,7 @@ from pathlib import Path
 from flotta.images.base_record import AREA_SIZE
 from flotta.images.iso.iso9660 import Iso
 from flotta.images.iso.xorriso import make_iso
+from flotta.images.working_directory import open_working_directory
 
 SEED_LABEL = "FLOTTA_SEED"
 SEED_AREA = "/payload.img"
@@ -30,8 +31,8 @@ def pristine_seed() -> Iterator[Iso]:
 
     Raises ImageError where xorriso is missing or fails.
     """
-    with tempfile.TemporaryDirectory(prefix="flotta-image-") as folder:
-        area, seed = Path(folder) / "area", Path(folder) / "seed"
+    with open_working_directory(Path(tempfile.gettempdir())) as work:
+        area, seed = work / "area", work / "seed"
         area.write_bytes(bytes(AREA_SIZE))
         os.utime(area, (0, 0))
         with seed.open("w+b") as file:

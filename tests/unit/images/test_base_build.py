@@ -28,10 +28,11 @@ from flotta.images.build.suites import BOOKWORM
 from flotta.images.build.system_files import RENDERED, render
 from flotta.images.build.system_files import _variables as variables
 from flotta.images.build.wheelhouse import Wheelhouse
-from flotta.images.build.workspace import PREFIX, open_workspace
+from flotta.images.build.workspace import open_workspace
 from flotta.images.directory_lock import lock_directory
 from flotta.images.errors import ImageError
 from flotta.images.iso.iso9660 import open_iso
+from flotta.images.working_directory import PREFIX
 from small_disk import mount_small_disk
 from small_iso import make_base, make_iso
 from waiting import wait_until
@@ -240,7 +241,7 @@ def test_the_initramfs_is_the_same_for_the_same_and_starts_with_init(tmp_path: P
 
 
 def test_the_units_are_those_of_the_role_and_need_no_ansible() -> None:
-    house = Wheelhouse(Path(), "0" * 64, "flotta_edge-0.2.0-py3-none-any.whl", 0)
+    house = Wheelhouse(Path(), "0" * 64, "flotta_edge-0.2.0-py3-none-any.whl", (), 0)
     texts = {name: render(name, variables(AMD64, house)) for name in RENDERED}
     assert all("{{" not in text and "{%" not in text for text in texts.values())
     worker = texts["flotta-device-worker.service"]
@@ -324,7 +325,7 @@ def test_builds_beside_each_other_do_not_take_each_others_directory(
 
     def slow(prefix: str, dir: Path) -> str:  # noqa: A002  # as tempfile names it
         made = make(prefix=prefix, dir=dir)
-        monkeypatch.setattr(workspace.tempfile, "mkdtemp", make)
+        monkeypatch.setattr(tempfile, "mkdtemp", make)
         with (
             pytest.raises(ImageError, match="DestinationBusy"),
             lock_directory(tmp_path / "base.iso", 0.1),
@@ -332,6 +333,6 @@ def test_builds_beside_each_other_do_not_take_each_others_directory(
             pytest.fail("another build could remove it")
         return made
 
-    monkeypatch.setattr(workspace.tempfile, "mkdtemp", slow)
+    monkeypatch.setattr(tempfile, "mkdtemp", slow)
     with open_workspace(tmp_path / "base.iso"):
         pass

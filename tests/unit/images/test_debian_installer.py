@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+import signal
 import subprocess
+import sys
 import tarfile
 import time
 import zipfile
@@ -23,22 +26,29 @@ from flotta.images.personalise.show import show
 from flotta.images.personalise.sources import open_source
 from flotta.images.settings.medium import parse_settings
 from flotta.payload.cpio import read_archive
+from loop_devices import loop_device
 from small_iso import KERNELS, fleet, make_base, make_iso
 from waiting import wait_until
 
 GRUB = "menuentry 'Install' {\n linux /install.amd/vmlinuz --- quiet\n initrd {0}\n}\n"
 ISOLINUX = "label install\n kernel /install.amd/vmlinuz\n append vga=788 initrd={0} --- quiet\n"
 INITRD = "/install.amd/initrd.gz"
+SUMS = f"{{0}}  ./isolinux/txt.cfg\n{'1' * 32}  ./isolinux/f1.txt\n"
 
 
 @pytest.fixture(scope="module")
 def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an archive with one wheel, and the requirements of each extra."""
-    path = tmp_path_factory.mktemp("wheels") / "wheelhouse.tar"
+    return make_wheelhouse(tmp_path_factory.mktemp("wheels") / "wheelhouse.tar")
+
+
+def make_wheelhouse(path: Path, *others: str) -> Path:
+    """Write an archive with the wheel of the programs and others of these names, empty."""
     wheel = io.BytesIO()
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("flotta/__init__.py", "")
     files = {"flotta_edge-0.2.0-py3-none-any.whl": wheel.getvalue()}
+    files |= dict.fromkeys(others, b"")
     files |= {f"{extra}.txt": b"# locked\n" for extra in ("device", "images", "sync")}
     with tarfile.open(path, "w") as tar:
         for name, content in files.items():
@@ -59,6 +69,7 @@ def netinst(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "/boot/grub/grub.cfg": GRUB.replace("{0}", INITRD).encode(),
             "/isolinux/txt.cfg": ISOLINUX.replace("{0}", INITRD).encode(),
             "/isolinux/f1.txt": b"append initrd=/install.amd/initrd.gz",
+            "/md5sum.txt": SUMS.replace("{0}", "0" * 32).encode(),
         },
         volume_id="Debian 12.11.0 amd64 n",
     )
@@ -96,6 +107,8 @@ def test_it_loads_the_agent_and_the_settings_as_further_initrds(
         )
         assert iso.read("/isolinux/f1.txt") == b"append initrd=/install.amd/initrd.gz"
         agent = iso.read("/flotta/agent.img")
+        menu = hashlib.md5(iso.read("/isolinux/txt.cfg") or b"", usedforsecurity=False)
+        assert iso.read("/md5sum.txt") == SUMS.replace("{0}", menu.hexdigest()).encode()
     assert agent is not None
     names = {entry.name for entry in read_archive(agent)}
     assert "flotta-agent/wheels/flotta_edge-0.2.0-py3-none-any.whl" in names
@@ -146,6 +159,7 @@ def run_disk_script(folder: Path, disk: str, mounts: str) -> str:
     table.write_text(mounts)
     text = script.read_text().replace("/proc/mounts", str(table))
     text = text.replace("/tmp/flotta-disk.cfg", str(answers))
+    text = text.replace("/sys/class/block", str(folder / "block"))
     for name in ("logger", "debconf-set-selections"):
         (folder / name).write_text("#!/bin/sh\n")
         (folder / name).chmod(0o755)
@@ -160,6 +174,7 @@ def test_the_script_answers_only_for_a_disk_that_is_there_and_not_the_medium(
 ) -> None:
     disk = tmp_path / "sdz"
     os.mknod(disk, 0o60600, os.makedev(7, 250))
+    (tmp_path / "block" / "sdz").mkdir(parents=True)
     (tmp_path / "by-id").symlink_to(disk)
 
     assert f"partman-auto/disk string {disk}\n" in run_disk_script(
@@ -172,6 +187,21 @@ def test_the_script_answers_only_for_a_disk_that_is_there_and_not_the_medium(
     assert run_disk_script(tmp_path, str(tmp_path / "missing"), "") == ""
     (tmp_path / "file").touch()
     assert run_disk_script(tmp_path, str(tmp_path / "file"), "") == ""
+    (tmp_path / "block" / "sdz1").mkdir()
+    (tmp_path / "block" / "sdz1" / "partition").write_text("1")
+    assert run_disk_script(tmp_path, f"{disk}1", "") == ""
+    assert run_disk_script(tmp_path, str(disk), "") != ""
+
+
+def test_the_script_leaves_a_disk_alone_that_has_an_iso(netinst: Path, tmp_path: Path) -> None:
+    with loop_device(netinst) as stick:  # mini.iso runs from memory, and mounts nothing
+        (tmp_path / "block" / stick.name).mkdir(parents=True)
+        assert run_disk_script(tmp_path, str(stick), "") == ""
+    empty = tmp_path / "empty"
+    empty.write_bytes(bytes(1 << 20))
+    with loop_device(empty) as disk:
+        (tmp_path / "block" / disk.name).mkdir(exist_ok=True)
+        assert f"partman-auto/disk string {disk}\n" in run_disk_script(tmp_path, str(disk), "")
 
 
 def test_settings_become_answers(base: BaseFile, tmp_path: Path) -> None:
@@ -277,3 +307,120 @@ def test_what_interrupts_the_preparation_leaves_nothing(
             write(base, tmp_path / "out.iso")
     assert list((tmp_path / "cache").iterdir()) == []
     write(base, tmp_path / "out.iso")
+
+
+WHEELS = {
+    "any": "a-1-py3-none-any.whl",
+    "x86": "a-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+    "arm": "a-1-cp311-cp311-manylinux_2_17_aarch64.whl",
+    "abi3": "a-1-cp39-abi3-manylinux_2_28_x86_64.whl",
+    "313": "a-1-cp313-cp313-manylinux_2_17_x86_64.whl",
+    "musl": "a-1-cp311-cp311-musllinux_1_2_x86_64.whl",
+    "later": "a-1-cp312-abi3-manylinux_2_28_x86_64.whl",
+    "old": "a-1-py2.py3-none-any.whl",
+}
+
+
+@pytest.mark.parametrize(
+    ("names", "fits"),
+    [
+        (["any"], True),
+        (["x86"], True),
+        (["arm"], False),
+        (["arm", "x86"], True),
+        (["abi3"], True),
+        (["313"], False),
+        (["musl"], False),
+        (["later"], False),
+        (["old"], True),
+    ],
+)
+def test_wheels_have_to_fit_the_system_that_is_installed(
+    names: list[str], fits: bool, netinst: Path, tmp_path: Path
+) -> None:
+    wheels = make_wheelhouse(tmp_path / "wheels.tar", *(WHEELS[name] for name in names))
+    base = BaseFile(netinst, Demands(), wheels, tmp_path / "cache")
+    if fits:
+        write(base, tmp_path / "out.iso")
+        return
+    with pytest.raises(ImageError, match=r"no wheel of a for Python 3.11 and x86_64") as caught:
+        write(base, tmp_path / "out.iso")
+    assert caught.value.reason == "InvalidSettings"
+    assert os.listdir(tmp_path) == ["wheels.tar"]
+
+
+def test_an_installer_of_another_release_of_debian_is_refused(
+    base: BaseFile, tmp_path: Path
+) -> None:
+    info = b'Debian GNU/Linux 11.9.0 "Bullseye" - Official amd64 NETINST'
+    files = {"/install.amd/vmlinuz": KERNELS["amd64"], INITRD: b"initrd", "/.disk/info": info}
+    grub = {"/boot/grub/grub.cfg": GRUB.replace("{0}", INITRD).encode()}
+    old = make_iso(tmp_path / "old.iso", {**files, **grub})
+    with pytest.raises(ImageError, match=r"bullseye.* 12 .bookworm. and 13 .trixie.") as caught:
+        write(replace(base, path=old), tmp_path / "out.iso")
+    assert caught.value.reason == "BaseUnknown"
+
+    many = {f"/boot/grub/{number}.cfg": b"# " for number in range(65)}
+    hostile = make_iso(tmp_path / "hostile.iso", {**files, **many})
+    with pytest.raises(ImageError, match="more or larger boot configurations"):
+        write(replace(base, path=hostile), tmp_path / "out.iso")
+
+
+def test_a_damaged_base_in_the_cache_is_made_again(base: BaseFile, tmp_path: Path) -> None:
+    write(base, tmp_path / "out.iso")
+    [kept] = list((tmp_path / "cache").iterdir())
+    whole = kept.read_bytes()
+    kept.write_bytes(b"")
+    write(base, tmp_path / "out.iso")
+    assert kept.read_bytes() == whole
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from flotta.cli.flotta import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_ended_leaves_no_program_and_no_file(
+    how: signal.Signals, base: BaseFile, tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/xorriso").write_text(f"#!/bin/sh\necho $$ >{started}\nexec sleep 300\n")
+    (tmp_path / "bin/xorriso").chmod(0o755)
+    for name in ("certificate", "key", "ca"):
+        (tmp_path / name).write_text(str(fleet().settings()[name]))
+    (tmp_path / "settings.yml").write_text(
+        "".join(f"{name}_file: {tmp_path / name}\n" for name in ("certificate", "key", "ca"))
+    )
+    command = [
+        *(sys.executable, "-c", PROGRAM, "image", "personalise", "--server", "edge.example"),
+        *("--base", str(base.path), "--wheelhouse", str(base.wheelhouse)),
+        *("--cache", str(base.cache), "--output", str(tmp_path / "out.iso")),
+        *("--settings", str(tmp_path / "settings.yml")),
+    ]
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as program:
+        wait_until(lambda: started.exists() and started.read_text().endswith("\n"))
+        program.send_signal(how)
+        _, said = program.communicate(timeout=60)
+    assert "Traceback" not in said
+    xorriso = int(started.read_text())
+    wait_until(lambda: not Path(f"/proc/{xorriso}").exists() or is_ended(xorriso))
+
+    if how is not signal.SIGKILL:
+        assert program.returncode == 128 + how
+        assert os.listdir(tmp_path / "cache") == []
+    write(base, tmp_path / "out.iso")
+    assert len(os.listdir(tmp_path / "cache")) == 1  # what was killed left something; it is gone
+
+
+def is_ended(process: int) -> bool:
+    """Tell whether a process waits for its parent to look."""
+    return " Z " in Path(f"/proc/{process}/stat").read_text()

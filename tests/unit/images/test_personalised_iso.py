@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +22,7 @@ from flotta.images.personalise.verify import verify
 from flotta.images.publication import Ownership
 from flotta.images.settings.medium import parse_settings
 from flotta.payload.tree import unpack
+from loop_devices import loop_device
 from small_iso import fleet, make_base, make_iso
 
 
@@ -220,16 +218,3 @@ def test_a_stick_is_shown_and_reset_like_a_file(base: Path, tmp_path: Path) -> N
         assert verify(stick) is not None
         assert reset(stick).changed
         assert show(stick).area.state == "pristine"
-
-
-@contextmanager
-def loop_device(path: Path) -> Iterator[Path]:
-    """Make a block device of a file; skip the test where that is not allowed."""
-    command = ["losetup", "--show", "--find", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip("there are no loop devices here")
-    try:
-        yield Path(done.stdout.strip())
-    finally:
-        subprocess.run(["losetup", "--detach", done.stdout.strip()], check=True)

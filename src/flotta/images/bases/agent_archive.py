@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
 from flotta.images.build.programs import PROGRAMS
 from flotta.images.build.system_files import render
-from flotta.images.build.wheelhouse import EXTRAS, Wheelhouse, read_wheelhouse, unpack_wheelhouse
+from flotta.images.build.wheel_tags import require_fitting_wheels
+from flotta.images.build.wheelhouse import EXTRAS, Wheelhouse, read_files, read_wheelhouse
 from flotta.payload.cpio import Entry, directory, write_archive
 
 FOLDER = "flotta-agent"
@@ -28,12 +28,14 @@ RENDERED = {
 }
 
 
-def make_agent_archive(wheelhouse: Path) -> tuple[bytes, str]:
+def make_agent_archive(wheelhouse: Path, machine: str, python: str) -> tuple[bytes, str]:
     """Return the archive, the same bytes for the same wheels, and the version of the programs.
 
-    Raises ImageError for a wheelhouse that cannot be used.
+    `machine` and `python` are those of the installed system, "" for unknown. Raises ImageError for
+    a wheelhouse that cannot be used there.
     """
     house = read_wheelhouse(wheelhouse)
+    require_fitting_wheels(house, machine, python)
     contents = {f"{FOLDER}/{name}": data for name, data in _contents(house)}
     above = {str(parent) for name in contents for parent in PurePosixPath(name).parents} - {"."}
     entries = [
@@ -53,10 +55,8 @@ def _contents(house: Wheelhouse) -> Iterator[tuple[str, bytes]]:
     yield "programs.json", json.dumps(note).encode()
     for template, path in RENDERED.items():
         yield f"etc/{path}", render(template, _variables(house)).encode()
-    with tempfile.TemporaryDirectory(prefix="flotta-image-") as folder:
-        unpack_wheelhouse(house, Path(folder) / "wheels")
-        for file in sorted((Path(folder) / "wheels").iterdir()):
-            yield f"wheels/{file.name}", file.read_bytes()
+    for name, content in read_files(house.path):
+        yield f"wheels/{name}", content
 
 
 def _variables(house: Wheelhouse) -> Mapping[str, object]:

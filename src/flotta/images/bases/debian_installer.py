@@ -18,15 +18,17 @@ import jinja2
 from flotta.images.base_record import AREA
 from flotta.images.bases.agent_archive import make_agent_archive
 from flotta.images.bases.base import Preparation
+from flotta.images.build.suites import SUITES
 from flotta.images.errors import ImageError
-from flotta.images.iso.architecture import find_architecture
-from flotta.images.iso.boot_configuration import edit_grub, edit_isolinux
+from flotta.images.iso.architecture import MACHINE_NAMES, find_architecture
+from flotta.images.iso.boot_configuration import edit_checksums, edit_grub, edit_isolinux
 from flotta.images.iso.iso9660 import Iso
 from flotta.images.settings.fields import invalid
 from flotta.images.settings.installer import InstallerSettings
 from flotta.images.settings.medium import Settings
 from flotta.payload.personalisation import NetworkProfile, Personalisation
 from flotta.payload.tree import PayloadFile
+from flotta.printable_text import printable
 from flotta.protocol.reasons.images import BASE_UNKNOWN
 
 AGENT = "/flotta/agent.img"
@@ -43,6 +45,9 @@ KERNELS = (
 INITRD = "initrd.gz"  # beside the kernel
 GRUB_FOLDERS = ("/boot/grub", "/boot/grub/x86_64-efi", "/boot/grub/arm64-efi", "/EFI/debian")
 ISOLINUX_FOLDERS = ("/isolinux", "/")
+CHECKSUMS = "/md5sum.txt"  # by which its menu checks the medium
+MAX_CONFIGURATIONS = 64  # in a folder
+MAX_CONFIGURATION = 1024 * 1024  # bytes
 SUITE = re.compile(r'"(\w+)"')
 # What the agent needs and the installer does not install by itself.
 PACKAGES = (
@@ -79,11 +84,13 @@ class DebianInstaller:
                 f"{iso.path} has no configuration of GRUB or isolinux that loads an initrd. Use "
                 "the netinst ISO of Debian.",
             )
-        archive, release = make_agent_archive(wheelhouse)
-        suite = SUITE.search((iso.read(INFO) or b"").decode(errors="replace"))
-        return Preparation(
-            {**configurations, AGENT: archive}, release, suite[1].lower() if suite else ""
-        )
+        suite = _suite_of(iso)
+        python = SUITES[suite].python if suite else ""
+        machine = MACHINE_NAMES.get(self.architecture(iso) or "", "")
+        archive, release = make_agent_archive(wheelhouse, machine, python)
+        sums = edit_checksums(iso.read(CHECKSUMS) or b"", configurations)
+        files = {**configurations, **({CHECKSUMS: sums} if sums else {}), AGENT: archive}
+        return Preparation(files, release, suite)
 
     def additions(self, settings: Settings) -> Sequence[PayloadFile]:
         """Return the preseed."""
@@ -91,6 +98,23 @@ class DebianInstaller:
         _require_possible(wanted)
         preseed = _render(_variables(wanted, installer))
         return [PayloadFile(PRESEED, preseed.encode(), 0o600, secret=True)]
+
+
+def _suite_of(iso: Iso) -> str:
+    """Return the suite of an installer, "" of one that does not say it (mini.iso).
+
+    Raises ImageError for one whose Python cannot run the programs.
+    """
+    named = SUITE.search((iso.read(INFO) or b"").decode(errors="replace"))
+    suite = named[1].lower() if named else ""
+    if suite and suite not in SUITES:
+        known = " and ".join(f"{item.version} ({item.name})" for item in SUITES.values())
+        raise ImageError(
+            BASE_UNKNOWN,
+            f"{iso.path} is the installer of Debian {printable(suite)}, in which the programs do "
+            f"not run. Use that of Debian {known}.",
+        )
+    return suite
 
 
 def _initrd_of(iso: Iso, kernel: str) -> str:
@@ -103,15 +127,31 @@ def _edited(iso: Iso) -> Iterator[tuple[str, bytes]]:
     """Yield the boot configurations that load an initrd, with the further ones."""
     for folders, edit in ((GRUB_FOLDERS, edit_grub), (ISOLINUX_FOLDERS, edit_isolinux)):
         for folder in folders:
-            for record in iso.list_directory(folder):
-                path = f"{folder.rstrip('/')}/{record.name}"
-                if record.is_directory or not record.name.endswith(".cfg"):
-                    continue
+            for name, content in _configurations(iso, folder):
                 # Every byte is kept, whatever its encoding.
-                text = (iso.read(path) or b"").decode("latin-1")
+                text = content.decode("latin-1")
                 changed = edit(text, [AGENT, AREA])
                 if changed != text:
-                    yield path, changed.encode("latin-1")
+                    yield f"{folder.rstrip('/')}/{name}", changed.encode("latin-1")
+
+
+def _configurations(iso: Iso, folder: str) -> Iterator[tuple[str, bytes]]:
+    """Yield names and contents of the files in a folder that may be boot configurations."""
+    found = [
+        record
+        for record in iso.list_directory(folder)
+        if record.name.endswith(".cfg") and not record.is_directory
+    ]
+    if len(found) > MAX_CONFIGURATIONS or any(
+        record.extent.size > MAX_CONFIGURATION for record in found
+    ):
+        raise ImageError(
+            BASE_UNKNOWN,
+            f"{iso.path} has more or larger boot configurations than an installer of Debian. Use "
+            "the netinst ISO of Debian.",
+        )
+    for record in found:
+        yield record.name, iso.read_at(record.extent.offset, record.extent.size)
 
 
 def _require_possible(wanted: Personalisation) -> None:

@@ -8,7 +8,7 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ class Wheelhouse:
     path: Path
     digest: str  # hexadecimal
     wheel: str  # file name of the programs' wheel
+    wheels: Sequence[str]  # file names of all wheels
     epoch: int  # Unix time of the newest file in that wheel
 
     @property
@@ -47,26 +48,27 @@ def read_wheelhouse(path: Path) -> Wheelhouse:
     try:
         digest, names, epoch = _read(path)
     except (*DAMAGED, ValueError) as error:
-        raise _unusable(path, f"cannot be read: {error}") from error
+        raise unusable(path, f"cannot be read: {error}") from error
     wheels = [name for name in names if name.startswith("flotta_edge-") and name.endswith(".whl")]
     missing = [f"{extra}.txt" for extra in EXTRAS if f"{extra}.txt" not in names]
     if len(wheels) != 1:
-        raise _unusable(path, f"has {len(wheels) or 'no'} wheels flotta_edge-*.whl, not one")
+        raise unusable(path, f"has {len(wheels) or 'no'} wheels flotta_edge-*.whl, not one")
     if missing:
-        raise _unusable(path, f"does not have {', '.join(missing)}")
-    return Wheelhouse(path, digest, wheels[0], epoch)
+        raise unusable(path, f"does not have {', '.join(missing)}")
+    every = sorted(name for name in names if name.endswith(".whl"))
+    return Wheelhouse(path, digest, wheels[0], every, epoch)
 
 
 def unpack_wheelhouse(house: Wheelhouse, folder: Path) -> None:
     """Write its files into a new directory."""
     folder.mkdir()
-    for name, content in _files(house.path):
+    for name, content in read_files(house.path):
         (folder / name).write_bytes(content)
 
 
 def _read(path: Path) -> tuple[str, list[str], int]:
     digests, epoch = {}, 0
-    for name, content in _files(path):
+    for name, content in read_files(path):
         digests[name] = hashlib.sha256(content).hexdigest()
         if name.startswith("flotta_edge-"):
             epoch = _newest(content)
@@ -74,7 +76,7 @@ def _read(path: Path) -> tuple[str, list[str], int]:
     return hashlib.sha256(about.encode()).hexdigest(), list(digests), epoch
 
 
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
+def read_files(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield names and contents of all wheels and requirements, whatever directory they are in."""
     if path.is_dir():
         for file in sorted(path.iterdir()):
@@ -94,7 +96,8 @@ def _newest(wheel: bytes) -> int:
     return int(datetime(*max(times), tzinfo=UTC).timestamp())
 
 
-def _unusable(path: Path, sentence: str) -> ImageError:
+def unusable(path: Path, sentence: str) -> ImageError:
+    """Return the error of a wheelhouse; `sentence` continues the one that begins with its path."""
     return ImageError(
         INVALID_SETTINGS,
         f"The wheelhouse {path} {sentence}. Make it with the module flotta.edge.wheelhouse of the "

@@ -8,6 +8,7 @@ from flotta.images.iso.iso9660 import Iso
 
 AMD64, ARM64 = "amd64", "arm64"  # as Debian names them
 ALIASES = {"x86_64": AMD64, "aarch64": ARM64}  # as the kernel names them
+MACHINE_NAMES = {debian: kernel for kernel, debian in ALIASES.items()}
 X86_MAGIC, X86_OFFSET = b"HdrS", 0x202  # Documentation/arch/x86/boot.rst
 ARM64_MAGIC, ARM64_OFFSET = b"ARM\x64", 0x38  # Documentation/arch/arm64/booting.rst
 X86_64_ENTRY, XLOADFLAGS = 0x01, 0x236  # a kernel that has a 64-bit entry point

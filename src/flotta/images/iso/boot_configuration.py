@@ -6,13 +6,15 @@ line that has it already stays as it is, so that a second edit changes nothing.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 GRUB_KERNEL = re.compile(r"^(?P<start>\s*(?:linux|linuxefi|linux16)\s+\S+)(?P<rest>.*)$")
 GRUB_INITRD = re.compile(r"^(?P<start>\s*(?:initrd|initrdefi|initrd16)\s+)(?P<rest>.*)$")
 ISOLINUX_APPEND = re.compile(r"^(?P<start>\s*append\s+)(?P<rest>.*)$", re.IGNORECASE)
 ISOLINUX_INITRD = re.compile(r"\binitrd=(\S+)")
+MD5_LINE = re.compile(rb"^([0-9a-f]{32})( [ *])([^\r\n]+)", re.MULTILINE)
 SEPARATOR = "---"
 
 
@@ -24,6 +26,18 @@ def edit_grub(text: str, initrds: Sequence[str], arguments: Sequence[str] = ()) 
 def edit_isolinux(text: str, initrds: Sequence[str], arguments: Sequence[str] = ()) -> str:
     """Return the configuration of isolinux with the same."""
     return _each_line(text, lambda line: _edit_isolinux_line(line, initrds, arguments))
+
+
+def edit_checksums(text: bytes, files: Mapping[str, bytes]) -> bytes:
+    """Return a file of `md5sum` with the sums of these files, by absolute path, instead of its own.
+
+    Its paths begin with `./`. It finds damage, and is no protection.
+    """
+    sums = {
+        f".{path}".encode(): hashlib.md5(data, usedforsecurity=False).hexdigest().encode()
+        for path, data in files.items()
+    }
+    return MD5_LINE.sub(lambda line: sums.get(line[3], line[1]) + line[2] + line[3], text)
 
 
 def _each_line(text: str, edit: Callable[[str], str]) -> str:

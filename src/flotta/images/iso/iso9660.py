@@ -25,6 +25,7 @@ BOOT_RECORD, PRIMARY, TERMINATOR = 0, 1, 255  # types of descriptors
 DIRECTORY, MULTI_EXTENT = 0x02, 0x80  # flags of a record
 RECORD = 33  # bytes of a record before its name
 MAX_DIRECTORY = 8 * 1024 * 1024  # bytes
+MAX_MORE = 64 * 1024 * 1024  # bytes after the file system: padding, partitions of UEFI
 MAX_FILE = 16 * 1024 * 1024  # bytes of a file that is read as a whole
 
 
@@ -108,6 +109,19 @@ class Iso:
         if self.size < self.volume_size:
             raise truncated(self.path, self.volume_size, self.size)
 
+    def require_no_more(self) -> None:
+        """Raise ImageError for a device, and for a file with much more than the file system.
+
+        A stick, or an image of one, has the state of a device behind the ISO, with its key.
+        """
+        more = self.size - self.volume_size
+        if stat.S_ISBLK(os.fstat(self.handle).st_mode) or more > MAX_MORE:
+            raise ImageError(
+                BASE_NOT_ISO,
+                f"{self.path} is not an ISO alone: {more} bytes follow it, as on a stick. Use the "
+                "file that was written to the stick.",
+            )
+
     def list_directory(self, path: str = "/") -> list[Record]:
         """Return the entries of a directory, none if there is no such directory."""
         record = self.find(path)
@@ -170,13 +184,14 @@ class Iso:
                 yield _parse_record(raw)
 
 
-def open_iso(path: Path) -> Iso:
+def open_iso(path: Path, writable: bool = False) -> Iso:
     """Open an image and check that it is one, of its full length.
 
     Raises ImageError, before anything else is read.
     """
+    access = os.O_RDWR if writable else os.O_RDONLY
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        handle = os.open(path, access | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise ImageError(
             BASE_NOT_FOUND,

@@ -67,7 +67,13 @@ def make_iso(output: int, volume_id: str, files: Mapping[str, Path], epoch: int)
 
 def _start() -> Sequence[str]:
     require_xorriso()
-    return (PROGRAM, "-no_rc", "-stdio_sync", "off", *SEVERITY)
+    return (*_dying_with_parent(), PROGRAM, "-no_rc", "-stdio_sync", "off", *SEVERITY)
+
+
+def _dying_with_parent() -> Sequence[str]:
+    """Return the words that let a program be killed when this one is, where util-linux is."""
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig=KILL") if setpriv else ()
 
 
 def _map(path: str, source: Path, epoch: int) -> Sequence[str]:

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,9 +37,10 @@ from flotta.images.personalise.opened_base import (
     require_firmware,
 )
 from flotta.images.publication import Ownership, new_file
+from flotta.images.working_directory import open_working_directory
 from flotta.protocol.reasons.images import BASE_UNKNOWN, TOOL_FAILED
 
-VERSION = 2  # of what is added; it grows when that changes
+VERSION = 3  # of what is added; it grows when that changes
 SYSTEM_CACHE = Path("/var/cache/flotta/images")
 CREATED = slice(813, 827)  # of the primary volume descriptor: YYYYMMDDhhmmss (ECMA-119, 8.4.26)
 LOCK_TIMEOUT = 1800.0  # seconds, while another process prepares the same base
@@ -60,6 +60,7 @@ class BaseFile:
 def open_any_base(file: BaseFile) -> Iterator[OpenedBase]:
     """Open a base, prepared first if it has no area. Raises ImageError."""
     with open_iso(file.path) as iso:
+        iso.require_no_more()
         if file.demands.checksum is not None:
             require_checksum(iso, file.demands.checksum)
         if read_record(iso) is not None:
@@ -81,12 +82,21 @@ def prepare_base(iso: Iso, file: BaseFile) -> Path:
     folder = _make_cache(file.cache)
     kept = folder / f"{base.kind}-{identity[:32]}.iso"
     with lock_directory(kept, LOCK_TIMEOUT):
-        if not kept.exists():
+        if not _is_prepared(kept):
             record = _make_record(base, preparation, architecture or "", identity)
             _write(
                 iso, kept, {**preparation.files, PATH: dump_record(record), AREA: bytes(AREA_SIZE)}
             )
     return kept
+
+
+def _is_prepared(kept: Path) -> bool:
+    """Tell whether there is a prepared base; one that was damaged is made again."""
+    try:
+        with open_iso(kept) as iso:
+            return find_area(iso) is not None and read_record(iso) is not None
+    except ImageError:
+        return False
 
 
 def default_cache() -> Path:
@@ -133,8 +143,8 @@ def _make_record(
 def _write(iso: Iso, kept: Path, files: Mapping[str, bytes]) -> None:
     require_xorriso()
     before = bootable_by(iso)
-    with tempfile.TemporaryDirectory(prefix="flotta-image-") as folder, new_file(kept) as file:
-        sources = {path: _place(Path(folder), path, data) for path, data in files.items()}
+    with new_file(kept) as file, open_working_directory(kept.parent) as work:
+        sources = {path: _place(work, path, data) for path, data in files.items()}
         folders = {str(PurePosixPath(path).parent) for path in files}
         new = [folder for folder in folders if iso.find(folder) is None]
         add_files(iso.handle, file.handle, sources, new, created(iso))

@@ -16,6 +16,7 @@ from ansible_collections.flotta.edge.plugins.module_utils import programs
 import_errors: list[ImportError] = []  # of the modules when they import flotta
 try:
     from flotta.images.errors import ImageError
+    from flotta.images.termination import end_orderly
     from flotta.printable_text import printable_lines
 except ImportError as error:
     import_errors.append(error)
@@ -39,7 +40,8 @@ def run(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> NoReturn:
     """Exit with the result of `work`, or fail with its sentence and reason."""
     programs.require_programs(module, import_errors, MISSING)
     try:
-        result = work()
+        with end_orderly():
+            result = work()
     except ImageError as error:
         fail(module, error, {})
     except PartlyDone as partly:

@@ -21,7 +21,7 @@ options:
     description:
       - V(present) writes the ISO.
       - V(reset) overwrites the settings in ISOs that exist.
-      - V(absent) removes the file. One that flotta.edge did not make is removed only with O(force).
+      - V(absent) removes the file, and a link that leads to it. One that flotta.edge did not make is removed only with O(force).
     type: str
     choices: [present, reset, absent]
     default: present
@@ -301,7 +301,7 @@ options:
     type: str
   force:
     description:
-      - Whether to replace, or remove, a file that flotta.edge did not make.
+      - Whether to replace, or remove, a file that flotta.edge did not make, and to replace another base or a medium of the other kind.
     type: bool
     default: false
   thorough:
