@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -21,7 +22,9 @@ from flotta.images.personalise import outputs
 from flotta.images.personalise.opened_base import Demands
 from flotta.images.personalise.outputs import Output, personalise
 from flotta.images.personalise.prepared import BaseFile
+from flotta.images.personalise.removal import remove
 from flotta.images.personalise.reset import reset
+from flotta.images.personalise.show import show
 from flotta.images.personalise.sources import open_source
 from flotta.images.settings.medium import parse_settings
 from small_disk import mount_small_disk
@@ -74,10 +77,50 @@ def test_a_base_that_is_no_iso(content: bytes, tmp_path: Path) -> None:
 
 def test_a_base_whose_record_or_area_is_damaged(base: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.iso"
-    for wrong in (b'{"format":9', b'{"format":x'):
+    for wrong, problem in ((b'{"format":9', "format 9"), (b'{"format":x', "malformed")):
         damaged.write_bytes(base.read_bytes().replace(b'{"format":1', wrong))
-        with refused("BaseNotISO", tmp_path):
+        with refused("BaseUnknown", tmp_path):
             write(damaged, tmp_path / "out.iso")
+        shown = show(damaged)
+        assert (shown.kind, shown.area.state) == ("foreign", "absent")
+        assert problem in shown.area.problem
+    damaged.write_bytes(base.read_bytes().replace(b"payload.img", b"payload.gmi"))
+    with refused("BaseUnknown", tmp_path):
+        write(damaged, tmp_path / "out.iso")
+    assert show(damaged).area.state == "absent"
+
+
+def test_an_area_that_is_larger_than_any_is_not_read(tmp_path: Path) -> None:
+    large = make_base(tmp_path / "large.iso", area=17 * MIB)
+    with refused("BaseUnknown", tmp_path):
+        write(large, tmp_path / "out.iso")
+    assert show(large).area.state == "absent"
+
+
+def test_what_follows_a_base_is_in_no_output(base: Path, tmp_path: Path) -> None:
+    used = tmp_path / "used.iso"
+    used.write_bytes(base.read_bytes())
+    os.truncate(used, base.stat().st_size + 512 * MIB)  # a stick with the state of a device
+    with pytest.raises(ImageError, match="as on a stick") as caught:
+        write(used, tmp_path / "out.iso")
+    assert caught.value.reason == "BaseNotISO"
+    assert os.listdir(tmp_path) == ["used.iso"]
+
+
+def test_no_base_is_replaced_by_accident(base: Path, tmp_path: Path) -> None:
+    mine, other = tmp_path / "mine.iso", make_base(tmp_path / "other.iso", padding=MIB)
+    mine.write_bytes(base.read_bytes())
+    (tmp_path / "link.iso").symlink_to(mine)
+    for path in (mine, tmp_path / "link.iso"):
+        with refused("DestinationForeign", tmp_path):
+            write(mine, path, force=True)  # the base itself
+    with refused("DestinationForeign", tmp_path):
+        write(base, other)
+    with refused("DestinationForeign", tmp_path), open_source(None) as source:
+        personalise(source, Output(other, parse_settings(fleet().settings())))
+    write(base, mine)  # a copy of the base, or what `reset` left
+    write(other, mine)  # of a base that was built again
+    write(base, other, force=True)
 
 
 @pytest.mark.parametrize("left", [40 * 1024, 400 * 1024, 2 * MIB])
@@ -288,6 +331,38 @@ with open_source(BaseFile(Path({str(base)!r}))) as source:
     assert ("flotta-part" in done.stdout) is not unnamed  # it was there, and had a name or none
     wait_until(lambda: os.listdir(tmp_path) == ["out.iso"])
     assert path.read_bytes() == before
+
+
+def test_a_link_is_removed_with_the_medium_that_it_leads_to(base: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    path, link = tmp_path / "real" / "out.iso", tmp_path / "link.iso"
+    link.symlink_to(path)
+    write(base, link)
+    assert remove(link, check=True).changed
+    assert link.is_symlink()
+    before = remove(link)
+    assert before.manifest is not None
+    assert not path.exists()
+    assert not link.is_symlink()
+    link.symlink_to(tmp_path / "missing" / "out.iso")
+    assert remove(link).changed
+    assert not remove(link).changed
+
+
+def test_a_reset_waits_for_who_writes_the_file_that_a_link_leads_to(
+    base: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "real").mkdir()
+    path, link = tmp_path / "real" / "out.iso", tmp_path / "link.iso"
+    write(base, path)
+    link.symlink_to(path)
+    with lock_directory(path):
+        waiting = threading.Thread(target=reset, args=(link,))
+        waiting.start()
+        os.replace(shutil.copy(path, tmp_path / "new.iso"), path)
+        assert waiting.is_alive()
+    waiting.join(60)
+    assert path.read_bytes() == base.read_bytes()
 
 
 def test_file_systems_without_unnamed_files_are_served_too(

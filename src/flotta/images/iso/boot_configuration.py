@@ -31,7 +31,7 @@ def edit_isolinux(text: str, initrds: Sequence[str], arguments: Sequence[str] = 
 def edit_checksums(text: bytes, files: Mapping[str, bytes]) -> bytes:
     """Return a file of `md5sum` with the sums of these files, by absolute path, instead of its own.
 
-    Its paths begin with `./`. It finds damage, and is no protection.
+    Its paths begin with `./`. They find damage, not changes on purpose.
     """
     sums = {
         f".{path}".encode(): hashlib.md5(data, usedforsecurity=False).hexdigest().encode()

@@ -13,12 +13,13 @@ from flotta.images.errors import ImageError
 from flotta.images.iso.el_torito import catalogue_offset
 from flotta.images.iso.iso9660 import FIRST_DESCRIPTOR, SECTOR, Extent, Iso, open_iso
 from flotta.images.personalise.integrity import find_problem
-from flotta.images.personalise.opened_base import find_area, read_record
+from flotta.images.personalise.opened_base import MAX_AREA, find_area, read_record
 from flotta.images.publication import explain_write_error
 from flotta.images.seed_volume import SEED_AREA, is_seed
 from flotta.payload.tree import Payload, PayloadError, unpack
 from flotta.protocol.reasons.images import DESTINATION_FOREIGN
 
+ALLOW = "Choose another name, or allow it with force"
 DESCRIPTORS = 8  # sectors after the first descriptor that are compared
 
 
@@ -47,7 +48,8 @@ def find_medium_area(iso: Iso) -> Extent | None:
     """Return the area of an ISO of ours or of a seed, None if there is none."""
     if is_seed(iso):
         record = iso.find(SEED_AREA)
-        return record.extent if record and record.is_whole else None
+        usable = record and record.is_whole and record.extent.size <= MAX_AREA
+        return record.extent if record and usable else None
     return find_area(iso) if read_record(iso) else None
 
 
@@ -105,6 +107,30 @@ def require_replaceable(path: Path, force: bool) -> os.stat_result | None:
             "with force.",
         )
     return found
+
+
+def require_other_than_base(base: Iso, seed: bool, path: Path, force: bool) -> None:
+    """Raise ImageError when the file at a destination is a base, or a medium of the other kind.
+
+    The base that is copied is never replaced, another one by force alone.
+    """
+    if os.path.samestat(os.fstat(base.handle), path.stat()):
+        raise _another_file(path, "is the base itself. Choose another name")
+    if force:
+        return
+    with open_iso(path) as iso:
+        medium = read_medium(iso)
+        if medium is None:
+            return
+        if is_seed(iso) is not seed:
+            raise _another_file(path, f"{'is an ISO' if seed else 'is a seed'}. {ALLOW}")
+        record = None if seed else read_record(base)
+        if medium.state == "pristine" and medium.record != record:
+            raise _another_file(path, f"is another base, without settings. {ALLOW}")
+
+
+def _another_file(path: Path, problem: str) -> ImageError:
+    return ImageError(DESTINATION_FOREIGN, f"{path} {problem}.")
 
 
 def same_frame(iso: Iso, other: Iso) -> bool:

@@ -16,13 +16,16 @@ from flotta.images.iso.architecture import AMD64, normalise_architecture
 from flotta.images.iso.el_torito import BIOS, UEFI, bootable_by
 from flotta.images.iso.iso9660 import Extent, Iso, not_iso
 from flotta.images.settings.fields import invalid
+from flotta.printable_text import printable
 from flotta.protocol.reasons.images import (
     BASE_CHECKSUM_MISMATCH,
     BASE_NOT_BOOTABLE,
+    BASE_UNKNOWN,
     WRONG_ARCHITECTURE,
 )
 
 SHA256 = re.compile("[0-9a-f]{64}")
+MAX_AREA = 16 * 1024 * 1024  # bytes
 BLOCK = 1 << 20  # bytes of one read
 
 
@@ -69,20 +72,32 @@ def check_base(iso: Iso, demands: Demands) -> OpenedBase:
 
 
 def read_record(iso: Iso) -> BaseRecord | None:
-    """Return the record of an ISO, None if it has none. Raises ImageError for a damaged one."""
+    """Return the record of an ISO, None if it has none.
+
+    Raises ImageError for a damaged one, and for one of a later release.
+    """
     data = iso.read(PATH)
     if data is None:
         return None
     try:
         return parse_record(data)
     except ValueError as error:
-        raise not_iso(iso.path) from error
+        raise ImageError(
+            BASE_UNKNOWN,
+            f"The record {PATH} of {iso.path} cannot be read: {printable(str(error))}. Use the "
+            "release of flotta.edge that wrote it, or a later one.",
+        ) from error
 
 
 def find_area(iso: Iso) -> Extent | None:
-    """Return where the area is, None if there is none that could be overwritten."""
+    """Return where the area is, None if there is none that could be overwritten.
+
+    One that is larger than any of ours is none either: it is read as a whole.
+    """
     record = iso.find(AREA)
-    if record is None or record.is_directory or not record.is_whole or not record.extent.size:
+    if record is None or record.is_directory or not record.is_whole:
+        return None
+    if not 0 < record.extent.size <= MAX_AREA:
         return None
     end = record.extent.offset + record.extent.size
     return record.extent if end <= iso.size else None
@@ -92,7 +107,10 @@ def require_area(iso: Iso) -> Extent:
     """Return the area. Raises ImageError for an ISO whose record promises one in vain."""
     area = find_area(iso)
     if area is None:
-        raise not_iso(iso.path)
+        raise ImageError(
+            BASE_UNKNOWN,
+            f"{iso.path} has a record and no area {AREA} that can be used. Build the base again.",
+        )
     return area
 
 

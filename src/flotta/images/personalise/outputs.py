@@ -20,6 +20,7 @@ from flotta.images.iso.iso9660 import Extent, Iso, open_iso
 from flotta.images.personalise.content import Content
 from flotta.images.personalise.medium import (
     read_medium,
+    require_other_than_base,
     require_replaceable,
     same_frame,
     same_outside,
@@ -67,6 +68,8 @@ def personalise(source: Source, output: Output, check: bool = False) -> Result:
     path = Path(os.path.realpath(output.path))
     with lock_directory(path, output.lock_timeout):
         found = require_replaceable(path, output.force)
+        if found:
+            require_other_than_base(source.iso, source.opened is None, path, output.force)
         before, current = (
             _compare(source, content, path, output.thorough) if found else (None, False)
         )

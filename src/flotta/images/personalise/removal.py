@@ -23,19 +23,36 @@ class Before:
 
 
 def remove(path: Path, force: bool = False, check: bool = False) -> Before:
-    """Remove a file; with `check` only tell what would be done. Raises ImageError."""
-    if not path.parent.is_dir():
-        return Before(False)
-    with lock_directory(path):
-        if require_replaceable(path, force) is None:
-            return Before(False)
-        before = Before(True, read_manifest(path))
+    """Remove a file, and a link to it at `path`; with `check` only tell what would be done.
+
+    Raises ImageError.
+    """
+    real = Path(os.path.realpath(path))
+    if not real.parent.is_dir():
+        return _remove_link(path, Before(False), check)
+    with lock_directory(real):
+        if require_replaceable(real, force) is None:
+            return _remove_link(path, Before(False), check)
+        before = Before(True, read_manifest(real))
         if not check:
-            try:
-                os.unlink(path)
-            except OSError as error:
-                raise explain_write_error(path, error, 0) from error
-    return before
+            _unlink(real)
+    return _remove_link(path, before, check)
+
+
+def _remove_link(path: Path, before: Before, check: bool) -> Before:
+    """Remove a link that led to the file, so that nothing is left at the path."""
+    if not path.is_symlink():
+        return before
+    if not check:
+        _unlink(path)
+    return Before(True, before.manifest)
+
+
+def _unlink(path: Path) -> None:
+    try:
+        os.unlink(path)
+    except OSError as error:
+        raise explain_write_error(path, error, 0) from error
 
 
 def read_manifest(path: Path) -> Manifest | None:

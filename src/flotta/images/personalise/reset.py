@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -31,7 +32,10 @@ def reset(path: Path, check: bool = False) -> Before:
 
     A reset that is interrupted is completed by the next one. Raises ImageError.
     """
-    with lock_directory(path), open_iso(path) as iso:
+    real = Path(os.path.realpath(path))
+    if not check and real.exists() and not os.access(real, os.W_OK):
+        raise explain_write_error(real, PermissionError(errno.EACCES, os.strerror(errno.EACCES)), 0)
+    with lock_directory(real), open_iso(real, writable=not check) as iso:
         medium = require_medium(iso)
         area = medium.area
         pristine = bytes(area.size)
@@ -40,19 +44,15 @@ def reset(path: Path, check: bool = False) -> Before:
         before = Before(True, medium.payload.manifest if medium.payload else None)
         if check:
             return before
-        _overwrite(path, area.offset, pristine)
+        _overwrite(iso, area.offset, pristine)
         if iso.read_at(area.offset, area.size) != pristine:
             raise ImageError(VERIFICATION_FAILED, f"The area of {path} is not free. Try again.")
     return before
 
 
-def _overwrite(path: Path, offset: int, data: bytes) -> None:
+def _overwrite(iso: Iso, offset: int, data: bytes) -> None:
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.pwrite(handle, data, offset)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        os.pwrite(iso.handle, data, offset)
+        os.fsync(iso.handle)
     except OSError as error:
-        raise explain_write_error(path, error, len(data)) from error
+        raise explain_write_error(iso.path, error, len(data)) from error

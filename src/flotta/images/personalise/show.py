@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 
 from flotta.images.base_record import BaseRecord
+from flotta.images.errors import ImageError
 from flotta.images.iso.el_torito import read_boot_entries
-from flotta.images.iso.iso9660 import open_iso
+from flotta.images.iso.iso9660 import Iso, open_iso
 from flotta.images.personalise.medium import Medium, read_medium
 from flotta.images.seed_volume import is_seed
 from flotta.payload.manifest import Manifest
@@ -25,7 +26,7 @@ class ShownEntry(msgspec.Struct, frozen=True):
 
 
 class ShownArea(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The area: `absent`, `pristine`, `personalised` or `damaged`, and why it is the latter."""
+    """The area: `absent`, `pristine`, `personalised` or `damaged`, and what is wrong."""
 
     state: str
     offset: int = 0
@@ -50,7 +51,7 @@ class Shown(msgspec.Struct, frozen=True, omit_defaults=True):
 def show(path: Path, now: datetime | None = None) -> Shown:
     """Return what an ISO is. Raises ImageError for a file that is none."""
     with open_iso(path) as iso:
-        medium = read_medium(iso)
+        medium, problem = _read(iso)
         kind = "seed" if is_seed(iso) else "foreign"
         manifest = medium.payload.manifest if medium and medium.payload else None
         record = medium.record if medium else None
@@ -59,7 +60,7 @@ def show(path: Path, now: datetime | None = None) -> Shown:
             size=iso.size,
             volume_id=iso.volume_id,
             kind=record.kind if record else kind,
-            area=_area(medium),
+            area=_area(medium, problem),
             boot=[
                 ShownEntry(entry.firmware, entry.offset, entry.size)
                 for entry in read_boot_entries(iso)
@@ -70,9 +71,17 @@ def show(path: Path, now: datetime | None = None) -> Shown:
         )
 
 
-def _area(medium: Medium | None) -> ShownArea:
+def _read(iso: Iso) -> tuple[Medium | None, str]:
+    """Return what an ISO carries, and why that is not known."""
+    try:
+        return read_medium(iso), ""
+    except ImageError as error:
+        return None, error.sentence
+
+
+def _area(medium: Medium | None, problem: str) -> ShownArea:
     if medium is None:
-        return ShownArea("absent")
+        return ShownArea("absent", problem=problem)
     return ShownArea(medium.state, medium.area.offset, medium.area.size, medium.problem)
 
 
