@@ -262,12 +262,16 @@ def test_apt_gets_credentials_in_a_file_that_nobody_else_reads(
         (tmp_path / "root.tar").write_bytes(b"tar")
 
     monkeypatch.setattr(root_archive, "run_isolated", run)
-    given = replace(request_, mirrors=("http://ci:s3cret@mirror.example/debian",))
+    mirror = "http://ci:s3cret@mirror.example"
+    given = replace(request_, mirrors=(f"{mirror}/debian", f"{mirror}/debian-security"))
     root_archive.root_archive(given, tmp_path)
     assert "s3cret" not in " ".join(seen)
     assert "deb http://mirror.example/debian bookworm main" in seen
     secret = tmp_path / "auth.conf"
-    assert secret.read_text() == ("machine http://mirror.example/debian login ci password s3cret\n")
+    assert secret.read_text() == (
+        "machine http://mirror.example/debian login ci password s3cret\n"
+        "machine http://mirror.example/debian-security login ci password s3cret\n"
+    )
     assert secret.stat().st_mode & 0o777 == 0o600
 
 
@@ -294,7 +298,7 @@ def test_a_damaged_archive_of_the_cache_is_made_again(
     said: list[str] = []
     root = base_image._make_root(plan_build(request_), tmp_path, said.append)
     assert [request.refresh for request in made] == [False, True]
-    assert "mirror.example" in (root / "etc/apt/sources.list").read_text()
+    assert "deb " not in (root / "etc/apt/sources.list").read_text()
     assert any("kept.tar is damaged" in sentence for sentence in said)
 
 

@@ -21,7 +21,6 @@ from flotta.images.build.medium import make_medium
 from flotta.images.build.programs import install_programs
 from flotta.images.build.request import BaseRequest, check_request, inputs_digest
 from flotta.images.build.root_archive import root_archive
-from flotta.images.build.sources import image_sources
 from flotta.images.build.system_files import write_system_files
 from flotta.images.build.wheelhouse import Wheelhouse, read_wheelhouse
 from flotta.images.build.workspace import open_workspace
@@ -34,6 +33,7 @@ TOOLS = (
     *("mksquashfs", "xorriso", "mformat", "mmd", "mcopy"),
 )
 MODE = 0o644  # a base has no secrets
+NO_SOURCES = "# None: what is installed into a live system is gone at the next boot.\n"
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,7 @@ def _make_root(plan: Plan, work: Path, report: Callable[[str], None]) -> Path:
         report(f"{archive} is damaged, and made again")
         shutil.rmtree(root)
         _unpack(root_archive(replace(request, refresh=True), work), root)
-    sources = "".join(f"{line}\n" for line in image_sources(request.suite, request.components))
-    (root / "etc/apt/sources.list").write_text(sources, encoding="ascii")
+    (root / "etc/apt/sources.list").write_text(NO_SOURCES, encoding="ascii")
     report(f"Install the programs {plan.house.release}")
     install_programs(root, request.suite, plan.house)
     write_system_files(root, request.architecture, plan.house, plan.epoch)

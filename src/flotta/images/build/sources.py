@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Sequence
+from typing import NoReturn
 
 from flotta.images.build.suites import Suite
+from flotta.images.errors import ImageError
+from flotta.protocol.reasons.images import INVALID_SETTINGS
 
-ARCHIVE = "http://mirror.example/debian"
-SECURITY = "http://mirror.example/debian-security"
 QUESTION = "$(REPO_URI) $(RELEASE) $(COMPONENT)"  # of apt-get indextargets
 DEBIAN = re.compile(r"(oldoldstable|oldstable|stable|bullseye|bookworm|trixie|forky)(-security)?")
 
@@ -19,7 +20,7 @@ def package_sources(suite: Suite, mirrors: Sequence[str], components: Sequence[s
 
     `mirrors` are lines of sources.list, taken as they are, or addresses: of an archive of Debian,
     and, if it ends in `-security`, of its security updates. What they do not name is where the
-    build host itself has it from, else at mirror.example.
+    build host itself has it from. Raises ImageError if it has no such place.
     """
     lines = [mirror for mirror in mirrors if mirror.startswith("deb ")]
     if lines:
@@ -28,8 +29,8 @@ def package_sources(suite: Suite, mirrors: Sequence[str], components: Sequence[s
     security = [mirror for mirror in addresses if mirror.endswith("-security")]
     archive = [mirror for mirror in addresses if mirror not in security]
     own_archive, own_security = (None, None) if archive and security else _own_sources()
-    archives = archive or [own_archive or ARCHIVE]
-    securities = security or [own_security or SECURITY]
+    archives = archive or [own_archive or _missing("archive of Debian")]
+    securities = security or [own_security or _missing("archive of Debian's security updates")]
     wanted = " ".join(components)
     return [
         *(f"deb {uri} {suite.name} {wanted}" for uri in archives),
@@ -38,16 +39,22 @@ def package_sources(suite: Suite, mirrors: Sequence[str], components: Sequence[s
     ]
 
 
-def image_sources(suite: Suite, components: Sequence[str]) -> list[str]:
-    """Return the lines for the image, which does not tell where it was built."""
-    return package_sources(suite, (ARCHIVE, SECURITY), components)
+def _missing(archive: str) -> NoReturn:
+    raise ImageError(
+        INVALID_SETTINGS,
+        f"The apt of this machine has no {archive}. Name one as mirror; the "
+        "address of one for security updates ends in -security",
+    )
 
 
 def _own_sources() -> tuple[str | None, str | None]:
     """Return the archive of Debian and that of its security updates which this machine uses."""
-    asked = ["apt-get", "indextargets", "--format", QUESTION, "Created-By: Packages"]
+    # With release info it would say nothing as long as no lists are downloaded.
+    asked = ["apt-get", "indextargets", "--no-release-info", "--format", QUESTION]
     try:
-        said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+        said = subprocess.run(
+            [*asked, "Created-By: Packages"], capture_output=True, text=True, check=False
+        ).stdout
     except OSError:
         return None, None
     found: dict[bool, str] = {}

@@ -50,7 +50,7 @@ class InstallerSettings:
     keymap: str = "us"
     timezone: str = "Etc/UTC"
     hostname: str = ""
-    mirror: str = "mirror.example"
+    mirror: str = ""
     mirror_directory: str = "/debian"
     proxy: str = ""
     password: str = field(default="", repr=False)

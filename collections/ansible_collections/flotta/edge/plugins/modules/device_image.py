@@ -56,7 +56,7 @@ options:
     description:
       - Address of an archive of Debian, and, ending in C(-security), that of its security updates. Or lines of C(sources.list), which
         are used as they are. A name and a password in an address are given to apt in a file, and are neither in the image nor in outputs.
-      - When omitted, what the build host itself uses, else C(mirror.example).
+      - When omitted, what the build host itself uses.
     type: list
     elements: str
     default: []

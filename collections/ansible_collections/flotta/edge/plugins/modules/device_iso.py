@@ -250,7 +250,7 @@ options:
         type: str
       mirror:
         description:
-          - Host of the mirror of Debian, with a port if it is not 80. When omitted, V(mirror.example).
+          - Host of the mirror of Debian, with a port if it is not 80. When omitted, the installer asks for one.
         type: str
       mirror_directory:
         description:
