@@ -397,6 +397,7 @@ def test_a_run_that_is_ended_leaves_no_program_and_no_file(
         "".join(f"{name}_file: {tmp_path / name}\n" for name in ("certificate", "key", "ca"))
     )
     command = [
+        *("env", "--default-signal=INT"),  # which programs in the background ignore
         *(sys.executable, "-c", PROGRAM, "image", "personalise", "--server", "edge.example"),
         *("--base", str(base.path), "--wheelhouse", str(base.wheelhouse)),
         *("--cache", str(base.cache), "--output", str(tmp_path / "out.iso")),
