@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
-from flotta.images.build.programs import PROGRAMS
-from flotta.images.build.system_files import render
+from flotta.images.build.system_files import render, role_variables
 from flotta.images.build.wheel_tags import require_fitting_wheels
 from flotta.images.build.wheelhouse import EXTRAS, Wheelhouse, read_files, read_wheelhouse
 from flotta.payload.cpio import Entry, directory, write_archive
@@ -53,22 +52,8 @@ def _contents(house: Wheelhouse) -> Iterator[tuple[str, bytes]]:
     yield "release", f"{house.release}\n".encode()
     note = {"digest": house.digest, "extras": list(EXTRAS)}
     yield "programs.json", json.dumps(note).encode()
+    variables = role_variables(house, "by an installer", "flotta image personalise")
     for template, path in RENDERED.items():
-        yield f"etc/{path}", render(template, _variables(house)).encode()
+        yield f"etc/{path}", render(template, variables).encode()
     for name, content in read_files(house.path):
         yield f"wheels/{name}", content
-
-
-def _variables(house: Wheelhouse) -> Mapping[str, object]:
-    """Return what Ansible gives the templates of the role."""
-    return {
-        "ansible_managed": f"flotta.edge {house.version}, by an installer",
-        "__device_mark": "Written by flotta image personalise",
-        "__device_programs": f"/{PROGRAMS}/current/bin",
-        "__device_identity": "/etc/pki/consumer",
-        "__device_configuration": "/etc/yggdrasil",
-        "__device_usual_configuration": "/etc/yggdrasil",
-        "__device_gateway_options": "",
-        "device_log_level": "info",
-        "programs_release": house.release,
-    }

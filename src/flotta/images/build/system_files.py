@@ -104,10 +104,14 @@ def render(template: str, variables: Mapping[str, object]) -> str:
     return environment.get_template(f"{template}.j2").render(variables)
 
 
-def _variables(architecture: Architecture, house: Wheelhouse) -> dict[str, object]:
+def role_variables(house: Wheelhouse, kind: str, command: str) -> dict[str, object]:
+    """Return what Ansible gives the templates of the role.
+
+    `kind` is what the files are part of, `command` the program that writes them.
+    """
     return {
-        "ansible_managed": f"flotta.edge {house.version}, base image",
-        "__device_mark": "Written by flotta image build",
+        "ansible_managed": f"flotta.edge {house.version}, {kind}",
+        "__device_mark": f"Written by {command}",
         "__device_programs": f"/{PROGRAMS}/current/bin",
         "__device_identity": "/etc/pki/consumer",
         "__device_configuration": "/etc/yggdrasil",
@@ -115,8 +119,12 @@ def _variables(architecture: Architecture, house: Wheelhouse) -> dict[str, objec
         "__device_gateway_options": "",
         "device_log_level": "info",
         "programs_release": house.release,
-        "terminals": architecture.terminals,
     }
+
+
+def _variables(architecture: Architecture, house: Wheelhouse) -> dict[str, object]:
+    variables = role_variables(house, "base image", "flotta image build")
+    return {**variables, "terminals": architecture.terminals}
 
 
 def _write(path: Path, text: str) -> None:
