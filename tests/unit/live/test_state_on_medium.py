@@ -99,6 +99,17 @@ def test_the_first_boot_makes_a_partition_behind_the_iso(folder: Path) -> None:
     assert get(stick, 64 * SECTOR, len(ISO) - 64 * SECTOR) == ISO[64 * SECTOR :]
 
 
+def test_contents_of_files_reach_the_disk_with_their_names(folder: Path) -> None:
+    """What podman writes is not synced: delayed, it would be empty after a power cut."""
+    boot(folder, make_stick(folder))
+    (line,) = (
+        line
+        for line in Path("/proc/self/mounts").read_text().splitlines()
+        if line.split()[1] == str(folder / "state")
+    )
+    assert "nodelalloc" in line.split()[3].split(",")
+
+
 def test_the_next_boot_finds_it_and_changes_no_table(folder: Path) -> None:
     stick = make_stick(folder)
     boot(folder, stick)
