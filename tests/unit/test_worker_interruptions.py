@@ -34,13 +34,15 @@ async def test_a_pod_that_crashed_in_a_loop_starts_again(
     tmp_path: Path, host: Host, restarts: bool
 ) -> None:
     async with running(tmp_path, job("OnFailure")) as feature:
-        await eventually(lambda: host.running() == ["job"])
+        await eventually(lambda: feature._observer.is_active("job"))
+        await eventually(lambda: feature._reconciler.is_settled("job"))
         crash_loops = feature._reconciler.crash_loops
         crash_loops._stopped.add("job")
         await crash_loops._stop("job")
+        # A look from before the stop would say that the pod runs again.
+        await feature._observer.refresh()
         if not restarts:
             crash_loops.cancel("job")
-            await feature._observer.refresh()
             feature._reconciler.wake()
             await eventually(lambda: host.running() == ["job"])
     if restarts:
