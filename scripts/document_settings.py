@@ -100,6 +100,7 @@ def _row(setting: Setting[object]) -> Row:
         text
         for text in (
             setting.variable,
+            setting.alias,
             setting.flag,
             setting.key and f"key {setting.key}",
             setting.option and f"option {setting.option}",

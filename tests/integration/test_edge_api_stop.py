@@ -86,4 +86,4 @@ def test_an_unknown_backend_is_refused_with_a_sentence() -> None:
     )
 
     assert done.returncode == 2
-    assert "BACKEND is 'remot'; this program knows: crd" in done.stderr
+    assert "BACKEND is 'remot'; use crd or remote" in done.stderr

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypedDict
 
 from flotta.edge_api.backends import BACKENDS
+from flotta.edge_api.remote_store import RemoteStore
 from flotta.settings import edge_api as table
 from flotta.settings.common import NAMESPACE
 from flotta.settings.setting import Address
 from flotta.settings.storage import S3_DEVICE_ENDPOINT
 from flotta.storage.endpoints import checked_endpoint
 
+CRD, REMOTE = "crd", "remote"  # values of BACKEND
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -36,6 +40,8 @@ class Settings:
     s3_device_endpoint: str = ""  # "" leaves it to the claims where their buckets are
     namespace: str = NAMESPACE.default
     backend: str = table.BACKEND.default  # a key of BACKENDS
+    remote: RemoteStore | None = None  # of the backend `remote`
+    certificates_dir: Path | None = None  # None: Secrets of the resource API
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -62,15 +68,32 @@ class Settings:
                 S3_DEVICE_ENDPOINT.read(environment), S3_DEVICE_ENDPOINT.variable
             ),
             namespace=NAMESPACE.read(environment),
-            backend=_read_backend(environment),
+            **_backend(environment),
         )
 
 
-def _read_backend(environment: Mapping[str, str]) -> str:
-    backend = table.BACKEND.read(environment)
-    if backend not in BACKENDS:
-        raise ValueError(f"BACKEND is {backend!r}; this program knows: {', '.join(BACKENDS)}")
-    return backend
+class _BackendSettings(TypedDict):
+    backend: str
+    remote: RemoteStore | None
+    certificates_dir: Path | None
+
+
+def _backend(environment: Mapping[str, str]) -> _BackendSettings:
+    """Return what depends on the backend; all of it is read, so that mistakes are told early."""
+    backend = replace(table.BACKEND, values=tuple(BACKENDS)).read(environment)
+    remote = RemoteStore.from_environment(environment)
+    directory = table.CERTIFICATES_DIR.read(environment)
+    if backend == CRD and directory is not None:
+        raise ValueError(
+            "CERTIFICATES_DIR needs BACKEND=remote, and BACKEND is crd; unset it, or set BACKEND"
+        )
+    if backend == REMOTE and remote is None:
+        raise ValueError(
+            "BACKEND is 'remote', and REMOTE_BACKEND_URL is not set; set it to the URL of the data "
+            "store, such as https://store.example:9443"
+        )
+    chosen = remote if backend == REMOTE else None
+    return _BackendSettings(backend=backend, remote=chosen, certificates_dir=directory)
 
 
 def _server_names(environment: Mapping[str, str]) -> tuple[str, ...]:

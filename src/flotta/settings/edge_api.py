@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from flotta.own_names import DEVICE_PORT
 from flotta.settings.common import KUBECONFIG, LOG_LEVEL, NAMESPACE
-from flotta.settings.setting import EVERYWHERE, Flag, ListenAddress, Number, Text, Words
+from flotta.settings.setting import (
+    EVERYWHERE,
+    Choice,
+    Duration,
+    FilePath,
+    Flag,
+    ListenAddress,
+    Number,
+    Text,
+    Words,
+)
 from flotta.settings.storage import S3_DEVICE_ENDPOINT
 
 DEFAULT_DOMAIN = "project-flotta.io"
@@ -87,8 +97,60 @@ PRESENCE_WRITE_SECONDS = Number(
     most=3600,
     variable="PRESENCE_WRITE_SECONDS",
 )
-BACKEND = Text(
-    help="Where devices are stored: `crd` is the resource API.", default="crd", variable="BACKEND"
+BACKEND = Choice(
+    help="Where devices are stored: `crd` is the resource API, `remote` a data store of your own.",
+    values=("crd", "remote"),
+    default="crd",
+    variable="BACKEND",
+)
+REMOTE_BACKEND_URL = Text(
+    help="Where the data store of `BACKEND=remote` serves the Edge Configuration API: "
+    "`https://HOST:PORT`, with or without the path `/api/flotta-backend/v1`; also `http`.",
+    variable="REMOTE_BACKEND_URL",
+)
+REMOTE_BACKEND_TIMEOUT = Duration(
+    help="How long the Edge API waits for one response of the remote data store; all attempts of "
+    "one request together take at most 20 s.",
+    default="5s",
+    least="10ms",
+    most="1h",
+    variable="REMOTE_BACKEND_TIMEOUT",
+    alias="REMOT_BACKEND_TIMEOUT",  # as the documentation of v0.2 spells it
+)
+REMOTE_BACKEND_CA_FILE = FilePath(
+    help="CA certificates, PEM, that the certificate of the remote data store is verified with.",
+    default_help="the CA of the Edge API",
+    variable="REMOTE_BACKEND_CA_FILE",
+)
+REMOTE_BACKEND_POLL_SECONDS = Number(
+    help="Seconds between two looks at each device that holds a request, where the remote data "
+    "store has no feed of changes.",
+    default=5,
+    unit="seconds",
+    least=1,
+    most=3600,
+    variable="REMOTE_BACKEND_POLL_SECONDS",
+)
+REMOTE_BACKEND_STALE_SECONDS = Number(
+    help="Seconds for which devices get the last known configuration while the remote data store "
+    "cannot be reached; 0 means never.",
+    default=3600,
+    unit="seconds",
+    most=30 * 24 * 3600,
+    variable="REMOTE_BACKEND_STALE_SECONDS",
+)
+REMOTE_BACKEND_WIPES_PER_HOUR = Number(
+    help="How many devices in an hour may be told to remove everything because the remote data "
+    "store says `unregistered`; 0 means none.",
+    default=20,
+    most=1_000_000,
+    variable="REMOTE_BACKEND_WIPES_PER_HOUR",
+)
+CERTIFICATES_DIR = FilePath(
+    help="Directory in which the Edge API keeps the CA, its certificates and those of registration "
+    "batches, instead of in Secrets of the resource API; needs `BACKEND=remote`.",
+    default_help="Secrets of the resource API",
+    variable="CERTIFICATES_DIR",
 )
 EDGE_API_DRAIN_SECONDS = Number(
     help="Seconds for which a stopping Edge API still serves while /readyz already fails.",
@@ -136,6 +198,13 @@ EDGE_API = (
     PRESENCE_WRITE_SECONDS,
     S3_DEVICE_ENDPOINT,
     BACKEND,
+    REMOTE_BACKEND_URL,
+    REMOTE_BACKEND_TIMEOUT,
+    REMOTE_BACKEND_CA_FILE,
+    REMOTE_BACKEND_POLL_SECONDS,
+    REMOTE_BACKEND_STALE_SECONDS,
+    REMOTE_BACKEND_WIPES_PER_HOUR,
+    CERTIFICATES_DIR,
     EDGE_API_DRAIN_SECONDS,
     MAX_CONNECTIONS,
     ADDRESS_FAIRNESS,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
+from flotta.settings.durations import parse_duration
+
 TRUE = frozenset({"true", "1", "t", "yes", "on"})
 FALSE = frozenset({"false", "0", "f", "no", "off"})
 NOWHERE = frozenset({"off", "0"})
@@ -34,6 +36,7 @@ class Setting(Generic[T_co]):
     default_help: str = ""  # the default in words, where it follows from something else
     unit: str = ""  # of a number, as a word that `help` contains
     variable: str = ""  # in the environment of the programs
+    alias: str = ""  # another name of the variable, which counts where that has no value
     flag: str = ""  # on a program's command line
     key: str = ""  # in a file: config.toml of the gateway, or that of `flotta manifests`
     option: str = ""  # of the module flotta.edge.operator; a dot leads into a dictionary
@@ -49,8 +52,10 @@ class Setting(Generic[T_co]):
 
     def read(self, environment: Mapping[str, str]) -> T_co:
         """Return the value that an environment gives the setting."""
-        text = environment.get(self.variable, "").strip()
-        return self.parse(text, self.variable) if text else self.default
+        for name in (self.variable, self.alias):
+            if name and (text := environment.get(name, "").strip()):
+                return self.parse(text, name)
+        return self.default
 
     def parse(self, text: str, name: str) -> T_co:
         """Return the value of a text that is not empty; `name` is for the sentence of an error."""
@@ -83,6 +88,30 @@ class PlainEndpoint(Endpoint):
     """An Endpoint that may be `http`, too."""
 
     TYPE: ClassVar[str] = "`https://HOST:PORT` or `http://HOST:PORT`"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Duration(Text):
+    """A time as Go writes it, kept as it was written; `parse_duration` reads it."""
+
+    least: str
+    most: str
+    TYPE: ClassVar[str] = "duration such as `5s`, `500ms` or `1m30s`"
+
+    def parse(self, text: str, name: str) -> str:
+        """Return the text."""
+        self.check(text, name)
+        return text
+
+    def check(self, value: object, name: str) -> None:
+        """Raise ValueError for what is not a duration within the bounds."""
+        try:
+            seconds = parse_duration(str(value))
+        except ValueError:
+            seconds = -1.0
+        if not parse_duration(self.least) <= seconds <= parse_duration(self.most):
+            bounds = f"from {self.least} to {self.most}"
+            raise ValueError(f"{name} is {value!r}; use a duration {bounds}, such as 5s or 500ms")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

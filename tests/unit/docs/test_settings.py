@@ -50,7 +50,8 @@ class Recorder(dict[str, Any]):
 
 
 def variables(program: str) -> set[str]:
-    return {setting.variable for setting in PROGRAMS[program] if setting.variable}
+    settings = PROGRAMS[program]
+    return {name for item in settings for name in (item.variable, item.alias) if name}
 
 
 @pytest.mark.parametrize(

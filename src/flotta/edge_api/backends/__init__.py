@@ -8,4 +8,7 @@ package here whose `make_backend` returns it (see `factory.BackendPackage`), and
 from __future__ import annotations
 
 # Names of packages, so that a server loads only the libraries of its own backend.
-BACKENDS = {"crd": "flotta.edge_api.backends.crd"}
+BACKENDS = {
+    "crd": "flotta.edge_api.backends.crd",
+    "remote": "flotta.edge_api.backends.remote",
+}
