@@ -7,6 +7,9 @@ codes as texts.
 from __future__ import annotations
 
 PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
+    "unit/test_server_requests.py": {
+        "test_a_request_that_asks_for_nothing_is_noted": ("ServerRequestInvalid",),
+    },
     "unit/live/test_boots.py": {
         "test_an_id_in_the_state_counts_and_another_one_on_the_medium_is_warned_of": (
             "DeviceIDDiffers",

@@ -23,6 +23,10 @@ DEVICE_PORT = 8043  # TCP, at which the Edge API serves devices by default
 REGISTRATION_LABEL = "reg-client-ca"  # "true" on each Secret with a registration certificate
 OWN_BATCH_PREFIX = f"{REGISTRATION_LABEL}-"  # of the names that `name_registration_secret` makes
 REGISTRATION_SELECTOR = f"{REGISTRATION_LABEL}=true"
+# "true" on each Secret that asks for the certificate of another server, such as a data store.
+SERVER_LABEL = "flotta-server-certificate"
+SERVER_SELECTOR = f"{SERVER_LABEL}=true"
+SERVER_ERROR_ANNOTATION = f"{GROUP}/server-certificate-error"  # why it was not issued
 
 
 def name_registration_secret(authority: str, namespaces: str, others: Iterable[str]) -> str:

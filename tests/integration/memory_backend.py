@@ -46,6 +46,7 @@ class MemorySecrets:
     def __init__(self) -> None:
         self._secrets: dict[str, StoredSecret] = {}
         self._registration: set[str] = set()
+        self._serving: set[str] = set()
         self._callbacks: list[Callable[[str], None]] = []
 
     async def read(self, name: str) -> StoredSecret | None:
@@ -78,8 +79,16 @@ class MemorySecrets:
     async def list_registration_secrets(self) -> list[StoredSecret]:
         return [self._secrets[name] for name in sorted(self._registration)]
 
+    async def list_server_requests(self) -> list[StoredSecret]:
+        return [secret for _, secret in sorted(self._secrets.items()) if secret.serves]
+
     def subscribe(self, changed: Callable[[str], None]) -> None:
         self._callbacks.append(changed)
+
+    def ask(self, name: str, request: bytes) -> None:
+        """Put a secret there that asks for the certificate of another server."""
+        self._serving.add(name)
+        self._put(name, {"request": request})
 
     def forget(self, name: str) -> None:
         del self._secrets[name]
@@ -88,7 +97,9 @@ class MemorySecrets:
 
     def _put(self, name: str, data: Mapping[str, bytes], problem: str = "") -> None:
         registers = name in self._registration
-        self._secrets[name] = StoredSecret(name, data, uuid.uuid4().hex, registers, problem)
+        self._secrets[name] = StoredSecret(
+            name, data, uuid.uuid4().hex, registers, problem, name in self._serving
+        )
         self._notify(name)
 
     def _notify(self, name: str) -> None:
@@ -145,6 +156,8 @@ class MemoryDevice:
 class MemoryBackend:
     """Devices by id; a test approves them, changes their configuration, or breaks the backend."""
 
+    wants_certificate = False
+
     def __init__(self) -> None:
         self.secrets = MemorySecrets()
         self.authority = MemoryAuthority()
@@ -152,9 +165,13 @@ class MemoryBackend:
         self.enrolled: list[str] = []
         self.ending: list[str] = []  # what the server does when it stops, in order
         self.broken = False
+        self.followed: list[tuple[bytes, bytes, bytes]] = []  # what `follow` got
         self.holding = 0  # requests that wait for a change
         self._running = asyncio.Event()
         self._changed = asyncio.Event()
+
+    async def follow(self, trust: bytes, certificate: bytes, key: bytes) -> None:
+        self.followed.append((trust, certificate, key))
 
     @property
     def unready_reason(self) -> str | None:

@@ -50,10 +50,11 @@ class MemorySite:
 
 @asynccontextmanager
 async def memory_site(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
+    directory: Path, monkeypatch: pytest.MonkeyPatch, *, wants_certificate: bool = False
 ) -> AsyncIterator[MemorySite]:
     """Serve devices in memory until the block is left."""
     monkeypatch.setitem(BACKENDS, "memory", "memory_backend")
+    monkeypatch.setattr(MemoryBackend, "wants_certificate", wants_certificate)
     server = await EdgeApiServer.create(Settings.from_environment(ENVIRONMENT))
     await server.start()
     yield MemorySite(server, memory_backend.made.pop(), directory)

@@ -9,8 +9,9 @@ from memory_backend import MemorySecrets
 
 from background import in_background
 from flotta.edge_api.backends.backend import StoredSecret
-from flotta.edge_api.batch_certificates import BatchCertificates
-from flotta.edge_api.batch_plans import BatchChange, plan_batch
+from flotta.edge_api.batch_plans import plan_batch
+from flotta.edge_api.requested_certificates import RequestedCertificates
+from flotta.edge_api.secret_changes import SecretChange
 from flotta.identity.authority import Authority
 from waiting import eventually
 
@@ -35,7 +36,7 @@ async def filled(secrets: MemorySecrets) -> set[str]:
 
 
 async def test_a_start_waits_for_the_servers_own_batch_alone(secrets: MemorySecrets) -> None:
-    batches = BatchCertificates(secrets, read_authority)
+    batches = RequestedCertificates(secrets, read_authority)
 
     await batches.keep_all()
 
@@ -53,13 +54,13 @@ async def test_a_batch_of_which_nothing_can_be_made_stops_nobody(
 ) -> None:
     """One of the server's own names and another one fail in a way that nobody foresaw."""
 
-    def plan(secret: StoredSecret, *rest: Any) -> BatchChange | None:
+    def plan(secret: StoredSecret, *rest: Any) -> SecretChange | None:
         if secret.name in ("reg-client-ca-0123456789", "shops"):
             raise OverflowError("date value out of range")
         return plan_batch(secret, *rest)
 
-    monkeypatch.setattr("flotta.edge_api.batch_certificates.plan_batch", plan)
-    batches = BatchCertificates(secrets, read_authority)
+    monkeypatch.setattr("flotta.edge_api.requested_certificates.plan_batch", plan)
+    batches = RequestedCertificates(secrets, read_authority)
 
     await batches.keep_all()
     async with in_background(batches.run()):
@@ -68,13 +69,13 @@ async def test_a_batch_of_which_nothing_can_be_made_stops_nobody(
             return await filled(secrets) == {"tills"}
 
         await eventually(is_filled)
-    assert "Registration batch shops could not be kept" in caplog.text
+    assert "The certificate in Secret shops could not be kept" in caplog.text
 
 
 async def test_a_batch_goes_only_when_it_ended_by_every_look_of_a_day(
     secrets: MemorySecrets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batches = BatchCertificates(secrets, read_authority)
+    batches = RequestedCertificates(secrets, read_authority)
 
     async def look() -> bool:
         """Look at the batch; return whether it is there."""
@@ -90,21 +91,21 @@ async def test_a_batch_goes_only_when_it_ended_by_every_look_of_a_day(
     await write(b'{"expires": "2020-01-01T00:00:00Z"}')
     assert await look()
     assert await look()
-    monkeypatch.setattr("flotta.edge_api.batch_certificates.REMOVAL_DELAY", 0.0)
+    monkeypatch.setattr("flotta.edge_api.requested_certificates.REMOVAL_DELAY", 0.0)
     assert not await look()
 
 
 async def test_what_fails_once_is_tried_again(
     secrets: MemorySecrets, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("flotta.edge_api.batch_certificates.RETRY", (0.01, 0.01))
+    monkeypatch.setattr("flotta.edge_api.requested_certificates.RETRY", (0.01, 0.01))
     calls: list[str] = []
 
     async def fails_at_first() -> Authority:
         calls.append("read")
         return AUTHORITY if len(calls) > 1 else Authority.from_pem(b"", AUTHORITY.key_pem)
 
-    batches = BatchCertificates(secrets, fails_at_first)
+    batches = RequestedCertificates(secrets, fails_at_first)
     batches.note("shops")
     async with in_background(batches.run()):
 
@@ -112,4 +113,4 @@ async def test_what_fails_once_is_tried_again(
             return "shops" in await filled(secrets)
 
         await eventually(is_filled)
-    assert "Registration batch shops could not be kept" in caplog.text
+    assert "The certificate in Secret shops could not be kept" in caplog.text

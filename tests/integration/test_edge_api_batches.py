@@ -16,8 +16,8 @@ from edge_site import Device, Fleet, Reply, Site, certificate_of, edge_api, flee
 from operator_site import ENGINES
 
 from flotta.edge_api.backends.crd.secrets import Secrets
-from flotta.edge_api.batch_certificates import BatchCertificates
 from flotta.edge_api.certificates import Certificates
+from flotta.edge_api.requested_certificates import RequestedCertificates
 from flotta.edge_api.settings import Settings
 from flotta.identity.authority import Authority, CertificateAndKey
 from flotta.identity.lifetime import load_certificate
@@ -546,9 +546,9 @@ async def test_a_revoked_batch_loses_its_key_and_an_old_one_goes_with_its_uses(
         return fleet.authority
 
     # With the rights of the servers, which would look for a day.
-    monkeypatch.setattr("flotta.edge_api.batch_certificates.REMOVAL_DELAY", 0.0)
+    monkeypatch.setattr("flotta.edge_api.requested_certificates.REMOVAL_DELAY", 0.0)
     secrets = Secrets(client_of_edge_api, "flotta", Cache(client_of_edge_api, SECRET))
-    await BatchCertificates(secrets, read_authority).keep(name)
+    await RequestedCertificates(secrets, read_authority).keep(name)
 
     with pytest.raises(NotFound):
         await fleet.batch(name)

@@ -10,12 +10,12 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from edge_site import data_message
-from memory_backend import MemoryDevice
+from memory_backend import MemoryDevice, MemorySecrets
 from memory_site import MemorySite, memory_site
 
 from flotta.edge_api.backends.backend import StoredSecret
 from flotta.identity.authority import CertificateAndKey
-from flotta.own_names import HOST_SECRET
+from flotta.own_names import CA_SECRET, HOST_SECRET
 from waiting import eventually
 
 
@@ -117,3 +117,69 @@ async def test_a_server_stops_its_backend_in_order(site: MemorySite) -> None:
     await asyncio.wait_for(site.server.stop(), 30)
 
     assert site.backend.ending == ["release_requests", "flush", "end of run", "close"]
+
+
+async def test_a_backend_follows_the_ca_and_gets_no_certificate_that_it_does_not_want(
+    site: MemorySite,
+) -> None:
+    authority = await site.backend.secrets.read(CA_SECRET)
+    host = await site.backend.secrets.read(HOST_SECRET)
+
+    assert authority
+    assert site.backend.followed == [(authority.data["ca.crt"], b"", b"")]
+    assert host
+    assert set(host.data) == {"server.crt", "server.key"}
+
+
+async def test_a_backend_that_wants_a_certificate_gets_each_renewed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with memory_site(tmp_path, monkeypatch, wants_certificate=True) as site:
+        secrets, followed = site.backend.secrets, site.backend.followed
+        host = await secrets.read(HOST_SECRET)
+        assert host
+        assert [pair[1:] for pair in followed] == [
+            (host.data["client.crt"] + b"\n", host.data["client.key"])
+        ]
+        lost = {key: value for key, value in host.data.items() if key != "client.key"}
+        await secrets.replace(host, lost)
+        await eventually(lambda: len(followed) == 2)
+
+        renewed = await secrets.read(HOST_SECRET)
+        assert renewed
+        assert followed[1][2] == renewed.data["client.key"]
+        assert renewed.data["server.crt"] == host.data["server.crt"]
+        assert followed[1][0] == followed[0][0]
+
+
+async def test_the_certificate_for_the_data_store_is_not_served_as_that_of_a_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with memory_site(tmp_path, monkeypatch, wants_certificate=True) as site:
+        device = await site.joined()
+        host = await site.backend.secrets.read(HOST_SECRET)
+        assert host
+        await device.use(CertificateAndKey(host.data["client.crt"], host.data["client.key"]))
+
+        for reply in (await device.enrol(), await device.register(), await device.get("data")):
+            assert (reply.status, reply.json()["reason"]) == (401, "CertificateNotAccepted")
+        await device.close()
+
+
+async def test_another_server_gets_its_certificate_and_the_next_one(site: MemorySite) -> None:
+    secrets = site.backend.secrets
+    secrets.ask("store", b'{"names": ["store.example"]}')
+    await eventually(lambda: has_key(secrets, "store"))
+
+    secrets.ask("store", b"{}")
+    await eventually(lambda: has_problem(secrets, "store"))
+
+
+async def has_key(secrets: MemorySecrets, name: str) -> bool:
+    secret = await secrets.read(name)
+    return secret is not None and b"PRIVATE KEY" in secret.data.get("server.key", b"")
+
+
+async def has_problem(secrets: MemorySecrets, name: str) -> bool:
+    secret = await secrets.read(name)
+    return secret is not None and secret.problem.startswith("ServerRequestInvalid: ")

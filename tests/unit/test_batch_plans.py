@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from flotta.edge_api.backends.backend import StoredSecret
-from flotta.edge_api.batch_plans import BatchChange, plan_batch
+from flotta.edge_api.batch_plans import plan_batch
 from flotta.edge_api.batches import fingerprints_of
+from flotta.edge_api.secret_changes import SecretChange
 from flotta.identity.authority import Authority
 from flotta.identity.lifetime import load_certificate
 from flotta.rfc3339 import format_time
@@ -134,7 +135,7 @@ def ended(days: int, end: str) -> StoredSecret:
 @pytest.mark.parametrize("end", ["expires", "revoked"])
 def test_what_ended_goes_after_thirty_days(end: str, days: int) -> None:
     change = plan_batch(ended(days, end), AUTHORITY, NOW)
-    assert (change == BatchChange(None)) is (days > 30)
+    assert (change == SecretChange(None)) is (days > 30)
 
 
 def test_nothing_goes_by_a_clock_at_which_the_authority_is_not_valid() -> None:

@@ -5,14 +5,13 @@ The rules are in docs/reference/control-plane.md#certificates-of-batches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
 
 from flotta.edge_api.backends.backend import StoredSecret
 from flotta.edge_api.batches import fingerprints_of
+from flotta.edge_api.secret_changes import SecretChange, change_if_new
 from flotta.fleet.batch_specification import SpecificationError, parse_specification
 from flotta.fleet.registration_batches import (
     AUTHORITY_KEY,
@@ -35,15 +34,7 @@ from flotta.own_names import CA_SECRET, HOST_SECRET
 from flotta.protocol.reasons.refusals import REGISTRATION_BATCH_INVALID
 
 
-@dataclass(frozen=True)
-class BatchChange:
-    """The data that a secret gets, and what is wrong with it; no data: it is removed."""
-
-    data: Mapping[str, bytes] | None
-    problem: str = ""
-
-
-def plan_batch(secret: StoredSecret, authority: Authority, now: datetime) -> BatchChange | None:
+def plan_batch(secret: StoredSecret, authority: Authority, now: datetime) -> SecretChange | None:
     """Return what to change in the secret of a batch, None for nothing.
 
     Secrets without a specification are left alone: administrators keep them.
@@ -55,7 +46,7 @@ def plan_batch(secret: StoredSecret, authority: Authority, now: datetime) -> Bat
         specification = parse_specification(text)
         _require_name(secret.name)
     except SpecificationError as error:
-        return _changed(secret, secret.data, f"{REGISTRATION_BATCH_INVALID}: {error}")
+        return change_if_new(secret, secret.data, f"{REGISTRATION_BATCH_INVALID}: {error}")
     certificate = _certificate(secret)
     end = certificate.not_valid_after_utc if certificate else None
     state = specification.state_at(now, end)
@@ -64,10 +55,10 @@ def plan_batch(secret: StoredSecret, authority: Authority, now: datetime) -> Bat
     removed = {PRIVATE_KEY_KEY} if state is State.REVOKED else set()
     data = {key: value for key, value in secret.data.items() if key not in removed}
     problem = "" if certificate or state is State.REVOKED else _past()
-    change = _changed(secret, data, problem)
+    change = change_if_new(secret, data, problem)
     ended = specification.ended_at(now, end)
     if change is None and certificate and ended and _may_be_removed(ended, authority, now):
-        return BatchChange(None)
+        return SecretChange(None)
     return change
 
 
@@ -95,14 +86,14 @@ def _plan_active(
     specification: Specification,
     certificate: x509.Certificate | None,
     authority: Authority,
-) -> BatchChange | None:
+) -> SecretChange | None:
     bundle = {AUTHORITY_KEY: authority.certificate_pem}
     if certificate and _fits(certificate, specification, authority) and _has_key(secret):
-        return _changed(secret, {**secret.data, **bundle})
+        return change_if_new(secret, {**secret.data, **bundle})
     issued = authority.issue_registration(specification.namespaces, until=specification.expires)
     former = () if _was_revoked(secret) else fingerprints_of(secret)
     known = {key: value for key, value in secret.data.items() if key != FORMER_KEY}
-    return BatchChange(
+    return SecretChange(
         {
             **known,
             **bundle,
@@ -141,11 +132,3 @@ def _certificate(secret: StoredSecret) -> x509.Certificate | None:
         return load_certificate(secret.data.get(CERTIFICATE_KEY, b""))
     except IdentityError:
         return None
-
-
-def _changed(
-    secret: StoredSecret, data: Mapping[str, bytes], problem: str = ""
-) -> BatchChange | None:
-    if dict(data) == dict(secret.data) and problem == secret.problem:
-        return None
-    return BatchChange(data, problem)

@@ -19,11 +19,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from flotta.edge_api.backends.backend import SecretStore, StoredSecret
-from flotta.edge_api.batch_certificates import BatchCertificates
 from flotta.edge_api.batch_plans import plan_batch
 from flotta.edge_api.key_forms import rewrite_keys
+from flotta.edge_api.requested_certificates import RequestedCertificates
 from flotta.edge_api.secret_conflicts import retry_on_secret_conflict
 from flotta.edge_api.settings import Settings
+from flotta.edge_api.store_certificate import renew_client
 from flotta.edge_api.stored_authority import StoredAuthority, read_authority
 from flotta.fleet.batch_specification import dump_specification, parse_specification
 from flotta.fleet.registration_batches import SPECIFICATION_KEY, Specification
@@ -46,15 +47,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Material:
-    """The authority for devices, and the server's own certificate and key."""
+    """The authority for devices, the server's own certificate and key, and those as a client."""
 
     stored: StoredAuthority
     server: CertificateAndKey
+    client: CertificateAndKey | None = None  # for the data store; None where there is none
 
     @property
     def authority(self) -> Authority:
         """The CA that issues."""
         return self.stored.authority
+
+    @property
+    def client_chain(self) -> bytes:
+        """The certificate for the data store, and what vouches for its CA; b"" without one."""
+        return b"\n".join((self.client.certificate, self.stored.cross)) if self.client else b""
 
     @property
     def bundle(self) -> str:
@@ -98,10 +105,13 @@ class Material:
 class Certificates:
     """Creates, renews and reads the secrets."""
 
-    def __init__(self, secrets: SecretStore, settings: Settings) -> None:
+    def __init__(
+        self, secrets: SecretStore, settings: Settings, *, wants_client: bool = False
+    ) -> None:
         self._secrets = secrets
         self._settings = settings
-        self.batches = BatchCertificates(secrets, self._read_authority)
+        self._wants_client = wants_client  # a certificate for a data store
+        self.requested = RequestedCertificates(secrets, self._read_authority)
 
     async def ensure(self, *, starting: bool = False) -> Material:
         """Return the current material, after creating or renewing what is missing or due.
@@ -117,13 +127,14 @@ class Certificates:
         stored = await self._ensure_authority()
         authority = stored.authority
         names = list(self._settings.server_names) if starting else []
-        server = await self._ensure_server(authority, names)
+        host = await self._ensure_host(authority, names)
         await self._keep_registrations(authority)
-        return Material(stored, server)
+        client = _read_secret(host, "client") if self._wants_client else None
+        return Material(stored, _read_secret(host, "server"), client)
 
     async def _keep_registrations(self, authority: Authority) -> None:
         try:
-            await self.batches.keep_all()
+            await self.requested.keep_all()
             await self._ensure_registration(authority)
         except AuthorityError as error:  # devices that have joined are served all the same
             log.error("Registration certificates cannot be issued: %s", error)
@@ -139,29 +150,37 @@ class Certificates:
             secret = await self._secrets.create(CA_SECRET, _secret_data("ca", issued))
         return read_authority(secret)
 
-    async def _ensure_server(self, authority: Authority, required: list[str]) -> CertificateAndKey:
-        return await retry_on_secret_conflict(lambda: self._renew_server(authority, required))
+    async def _ensure_host(self, authority: Authority, required: list[str]) -> StoredSecret:
+        return await retry_on_secret_conflict(lambda: self._renew_host(authority, required))
 
-    async def _renew_server(self, authority: Authority, required: list[str]) -> CertificateAndKey:
-        names = list(self._settings.server_names)
+    async def _renew_host(self, authority: Authority, required: list[str]) -> StoredSecret:
         secret = await self._secrets.read(HOST_SECRET)
         if secret is None:
-            data = _secret_data("server", authority.issue_server(names))
+            data = _secret_data("server", authority.issue_server(self._settings.server_names))
             secret = await self._secrets.create(HOST_SECRET, data)
-            return _read_secret(secret, "server")
-        issued = _read_secret(secret, "server")
-        reason = _reason_to_renew(issued, authority, required)
+        new = {**self._renew_server(secret, authority, required)}
+        if self._wants_client:
+            new |= renew_client(secret.data, authority, datetime.now(UTC))
+        if not new:
+            return secret
+        data = {**secret.data, **new}
+        await self._secrets.replace(secret, data)
+        return replace(secret, data=data)
+
+    def _renew_server(
+        self, secret: StoredSecret, authority: Authority, required: list[str]
+    ) -> dict[str, bytes]:
+        """Return what to change in the Secret for the server certificate."""
+        reason = _reason_to_renew(_read_secret(secret, "server"), authority, required)
         if reason is None:
-            return issued
+            return {}
         try:
-            new = authority.issue_server(names)
+            issued = authority.issue_server(self._settings.server_names)
         except AuthorityError as error:
             log.error("The server certificate stays as it is, although %s: %s", reason, error)
-            return issued
+            return {}
         log.info("Issuing a new server certificate: %s", reason)
-        issued = new
-        await self._secrets.replace(secret, _secret_data("server", issued))
-        return issued
+        return _secret_data("server", issued)
 
     async def _ensure_registration(self, authority: Authority) -> None:
         """Keep one unlimited batch for the namespaces of the settings."""

@@ -50,7 +50,9 @@ class EdgeApiServer:
         self._settings = settings
         self.metrics = metrics
         self._backend = backend
-        self._certificates = Certificates(backend.secrets, settings)
+        self._certificates = Certificates(
+            backend.secrets, settings, wants_client=backend.wants_certificate
+        )
         self._rollover = Rollover(backend.secrets, backend.authority, settings)
         self._expiry = ExpiryWatch(backend.secrets, backend.authority, metrics)
         self._former = FormerAuthorities()
@@ -106,12 +108,13 @@ class EdgeApiServer:
         self._tasks.append(asyncio.create_task(self._backend.run()))
         self._material = await self._wait_for_material()
         self._former.follow(self._material.authority.certificate_pem)
+        await self._lead_backend(self._material)
         await self._backend.wait_ready()
         self.port = await self._http.start(
             self._settings.bind_address, self._settings.port, self._material.make_context()
         )
         self._tasks.append(asyncio.create_task(self._keep_certificates()))
-        self._tasks.append(asyncio.create_task(self._certificates.batches.run()))
+        self._tasks.append(asyncio.create_task(self._certificates.requested.run()))
         log.info("Serving devices on %s port %d", self._settings.bind_address, self.port)
 
     async def drain(self) -> None:
@@ -183,7 +186,7 @@ class EdgeApiServer:
         if name in OWN_SECRETS:
             self._secret_changed.set()
         else:
-            self._certificates.batches.note(name)
+            self._certificates.requested.note(name)
 
     async def _keep_certificates(self) -> None:
         backoff = Backoff(*RENEWAL_RETRY)
@@ -230,9 +233,15 @@ class EdgeApiServer:
         if old and _differs(old, material):
             self._http.replace_context(material.make_context())
             log.info("New certificates are in use")
+        if old is None or _leads_elsewhere(old, material):
+            await self._lead_backend(material)
         self._material = material
         if self._former.follow(material.authority.certificate_pem):
             await self._http.close_of(self._former.shuts_out)
+
+    async def _lead_backend(self, material: Material) -> None:
+        key = material.client.key if material.client else b""
+        await self._backend.follow(material.authority.certificate_pem, material.client_chain, key)
 
     def _application(self) -> web.Application:
         app = web.Application(
@@ -256,6 +265,15 @@ def _refuse(status: int, sentence: str) -> web.Response:
         case 415:
             return error_response(415, sentence, UNSUPPORTED_ENCODING)
     return error_response(status, sentence, INTERNAL_ERROR)
+
+
+def _leads_elsewhere(old: Material, new: Material) -> bool:
+    """Tell whether the backend needs another certificate, or trusts other CAs."""
+    return (old.client, old.stored.cross, old.authority.certificate_pem) != (
+        new.client,
+        new.stored.cross,
+        new.authority.certificate_pem,
+    )
 
 
 def _differs(old: Material, new: Material) -> bool:

@@ -76,6 +76,7 @@ class StoredSecret:
     version: str
     registers: bool = False  # whether it is one with a registration certificate
     problem: str = ""  # what is wrong with it, as `replace` noted it
+    serves: bool = False  # whether it asks for the certificate of another server
 
 
 class SecretStore(Protocol):
@@ -109,6 +110,9 @@ class SecretStore(Protocol):
     async def list_registration_secrets(self) -> list[StoredSecret]:
         """Return the secrets with registration certificates, those of administrators too."""
 
+    async def list_server_requests(self) -> list[StoredSecret]:
+        """Return the secrets that ask for the certificate of another server than this one."""
+
     def subscribe(self, changed: Callable[[str], None]) -> None:
         """Call `changed(name)` in the loop when a secret was created, changed or deleted.
 
@@ -121,7 +125,8 @@ class Backend(Protocol):
 
     Every method about devices may raise Refusal, which the device gets, or BackendError.
     The server calls in this order: `run` in a task until it stops, `wait_ready`, devices' requests,
-    `release_requests`, `flush`, the cancellation of `run`, `close`.
+    `release_requests`, `flush`, the cancellation of `run`, `close`. `follow` comes before
+    `wait_ready`, and again with each renewal.
     """
 
     @property
@@ -131,6 +136,17 @@ class Backend(Protocol):
     @property
     def authority(self) -> AuthorityStore:
         """What administrators ask of the fleet's CA."""
+
+    @property
+    def wants_certificate(self) -> bool:
+        """Whether the backend shows a store that it is the Edge API, by a client certificate."""
+
+    async def follow(self, trust: bytes, certificate: bytes, key: bytes) -> None:
+        """Trust these CAs of the fleet, and use this certificate, from now on; all are PEM.
+
+        Behind the certificate comes what vouches for its CA to who knows a former one alone. Both
+        it and its key are empty unless `wants_certificate`. Raises nothing.
+        """
 
     @property
     def unready_reason(self) -> str | None:

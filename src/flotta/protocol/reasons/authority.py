@@ -24,6 +24,15 @@ FORMER_CA_IN_USE = LOGGED.add(
     "(../how-to/roll-the-ca.md#take-the-former-ca-out).",
 )
 
+SERVER_REQUEST_INVALID = LOGGED.add(
+    "ServerRequestInvalid",
+    EDGE_API,
+    "A Secret asks for the certificate of another server in a way that cannot be carried out: the "
+    "request is not JSON of the right form, or has a name that is none. Its annotation "
+    "`management.project-flotta.io/server-certificate-error` says the same.",
+    "Correct the request in the Secret, or remove the Secret and ask again.",
+)
+
 EXPIRY = (
     "A certificate of the control plane expires soon, or has expired, and was not renewed.",
     "`flotta certificates` shows what expires, and what to do.",

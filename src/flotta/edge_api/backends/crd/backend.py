@@ -124,6 +124,14 @@ class CrdBackend:
         """Why the caches cannot be relied on, None when they can."""
         return self._caches.unhealthy_reason
 
+    @property
+    def wants_certificate(self) -> bool:
+        """Not: the kubeconfig has what the resource API asks for."""
+        return False
+
+    async def follow(self, trust: bytes, certificate: bytes, key: bytes) -> None:
+        """Nothing: the resource API has a PKI of its own."""
+
     async def wait_ready(self) -> None:
         """Wait until every cache holds its first list."""
         await self._caches.wait_synced()

@@ -12,7 +12,13 @@ from flotta.backoff import Backoff
 from flotta.edge_api.backends.backend import SecretConflict, StoredSecret
 from flotta.edge_api.backends.crd.errors import refuse_api_error, translate_api_errors
 from flotta.fleet.registration_batches import ERROR_ANNOTATION
-from flotta.own_names import REGISTRATION_LABEL, REGISTRATION_SELECTOR
+from flotta.own_names import (
+    REGISTRATION_LABEL,
+    REGISTRATION_SELECTOR,
+    SERVER_ERROR_ANNOTATION,
+    SERVER_LABEL,
+    SERVER_SELECTOR,
+)
 from flotta.resources.cache import Cache
 from flotta.resources.client import AlreadyExists, Client, Conflict
 from flotta.resources.kinds import SECRET
@@ -77,8 +83,9 @@ class Secrets:
         found = await self._client.get(SECRET, secret.name, self._namespace)
         found["metadata"]["resourceVersion"] = secret.version  # the API compares it
         if problem is not None:
-            others = {k: v for k, v in annotations_of(found).items() if k != ERROR_ANNOTATION}
-            note = {ERROR_ANNOTATION: problem} if problem else {}
+            noted = _error_annotation(found)
+            others = {k: v for k, v in annotations_of(found).items() if k != noted}
+            note = {noted: problem} if problem else {}
             found["metadata"]["annotations"] = {**others, **note}
         new: Secret = {**found, "data": _encode(data)}
         try:
@@ -99,9 +106,15 @@ class Secrets:
     @translate_api_errors
     async def list_registration_secrets(self) -> list[StoredSecret]:
         """Return the Secrets with the label of registration certificates."""
-        found = await self._client.list(
-            SECRET, self._namespace, label_selector=REGISTRATION_SELECTOR
-        )
+        return await self._list(REGISTRATION_SELECTOR)
+
+    @translate_api_errors
+    async def list_server_requests(self) -> list[StoredSecret]:
+        """Return the Secrets with the label of certificates for other servers."""
+        return await self._list(SERVER_SELECTOR)
+
+    async def _list(self, selector: str) -> list[StoredSecret]:
+        found = await self._client.list(SECRET, self._namespace, label_selector=selector)
         return [stored_secret(secret) for secret in found]
 
     def subscribe(self, changed: Callable[[str], None]) -> None:
@@ -122,8 +135,14 @@ def stored_secret(secret: Secret) -> StoredSecret:
         _decode(secret.get("data") or {}),
         secret["metadata"]["resourceVersion"],
         labels_of(secret).get(REGISTRATION_LABEL) == "true",
-        annotations_of(secret).get(ERROR_ANNOTATION, ""),
+        annotations_of(secret).get(_error_annotation(secret), ""),
+        labels_of(secret).get(SERVER_LABEL) == "true",
     )
+
+
+def _error_annotation(secret: Secret) -> str:
+    serves = labels_of(secret).get(SERVER_LABEL) == "true"
+    return SERVER_ERROR_ANNOTATION if serves else ERROR_ANNOTATION
 
 
 def _decode(data: Mapping[str, str]) -> dict[str, bytes]:

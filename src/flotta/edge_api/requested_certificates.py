@@ -1,4 +1,4 @@
-"""Issues the certificates of registration batches, and ends what has ended.
+"""Issues what secrets ask for: certificates of registration batches, and of other servers.
 
 Each server does so, by the version of the secret that it read: the first one wins, and the others
 find nothing to do. Whatever a secret says, it keeps no other batch from its certificate, and no
@@ -15,20 +15,22 @@ from datetime import UTC, datetime
 
 from flotta.backoff import Backoff
 from flotta.edge_api.backends.backend import SecretStore, StoredSecret
-from flotta.edge_api.batch_plans import BatchChange, plan_batch
+from flotta.edge_api.batch_plans import plan_batch
+from flotta.edge_api.secret_changes import SecretChange
 from flotta.edge_api.secret_conflicts import retry_on_secret_conflict
+from flotta.edge_api.server_request_plans import plan_server_request
 from flotta.identity.authority import Authority
 from flotta.own_names import OWN_BATCH_PREFIX
 
-RETRY = 1.0, 60.0  # first and longest seconds until a batch that failed is tried again
+RETRY = 1.0, 60.0  # first and longest seconds until a secret that failed is tried again
 # Seconds for which a batch has to have ended long ago until it is removed: so long no clock that is
 # set right stays wrong.
 REMOVAL_DELAY = 86_400.0
 log = logging.getLogger(__name__)
 
 
-class BatchCertificates:
-    """Keeps the secrets of registration batches as their specifications want them.
+class RequestedCertificates:
+    """Keeps the secrets of registration batches and of other servers as they ask for it.
 
     `read_authority` reads the CA from the store: a server that knows a former one alone would
     issue against the others.
@@ -59,13 +61,14 @@ class BatchCertificates:
                 await self.keep(name)
 
     async def keep_all(self) -> None:
-        """Look at every batch; raises BackendError when they cannot be listed.
+        """Look at every secret that asks; raises BackendError when they cannot be listed.
 
         What is wrong with the server's own batches is mended when this returns, the rest by `run`:
         a fleet may have a batch for each device, and all get a new certificate with a new CA.
         """
         authority = await self._read_authority()
-        for secret in await self._secrets.list_registration_secrets():
+        registering = await self._secrets.list_registration_secrets()
+        for secret in [*registering, *await self._secrets.list_server_requests()]:
             await asyncio.sleep(0)  # thousands of signatures; devices are served in between
             if not _has_work(secret, authority):
                 continue
@@ -79,7 +82,7 @@ class BatchCertificates:
         try:
             await retry_on_secret_conflict(lambda: self._keep(name))
         except Exception as error:  # one of many: the others must be issued
-            log.warning("Registration batch %s could not be kept: %r", name, error)
+            log.warning("The certificate in Secret %s could not be kept: %r", name, error)
             delay = self._retries.setdefault(name, Backoff(*RETRY)).next()
             asyncio.get_running_loop().call_later(delay, self.note, name)
         else:
@@ -88,14 +91,14 @@ class BatchCertificates:
     async def _keep(self, name: str) -> None:
         secret = await self._secrets.read(name)
         change = None
-        if secret is not None and secret.registers:
-            change = plan_batch(secret, await self._read_authority(), datetime.now(UTC))
+        if secret is not None and (secret.registers or secret.serves):
+            change = _plan(secret, await self._read_authority())
         if change is None or change.data is not None:
             self._ended.pop(name, None)
         if secret is not None and change is not None:
             await self._carry_out(secret, change)
 
-    async def _carry_out(self, secret: StoredSecret, change: BatchChange) -> None:
+    async def _carry_out(self, secret: StoredSecret, change: SecretChange) -> None:
         if change.data is None:
             now = time.monotonic()
             if now - self._ended.setdefault(secret.name, now) < REMOVAL_DELAY:
@@ -104,14 +107,20 @@ class BatchCertificates:
             log.info("Registration batch %s ended long ago and was removed", secret.name)
             return
         await self._secrets.replace(secret, change.data, problem=change.problem)
+        what = "Registration batch" if secret.registers else "The certificate for other servers"
         if change.problem:
-            log.warning("Registration batch %s: %s", secret.name, change.problem)
+            log.warning("%s %s: %s", what, secret.name, change.problem)
         else:
-            log.info("Registration batch %s is up to date", secret.name)
+            log.info("%s %s is up to date", what, secret.name)
+
+
+def _plan(secret: StoredSecret, authority: Authority) -> SecretChange | None:
+    plan = plan_batch if secret.registers else plan_server_request
+    return plan(secret, authority, datetime.now(UTC))
 
 
 def _has_work(secret: StoredSecret, authority: Authority) -> bool:
     try:
-        return plan_batch(secret, authority, datetime.now(UTC)) is not None
+        return _plan(secret, authority) is not None
     except Exception:  # of whatever it says: the attempt logs it
         return True
