@@ -14,8 +14,9 @@ import pytest_asyncio
 from operator_site import resource_api
 
 from flotta.edge_api.backends.backend import BackendError, StoredSecret
-from flotta.edge_api.backends.crd.authority import CrdAuthorityStore
-from flotta.edge_api.backends.crd.secrets import Secrets
+from flotta.edge_api.backends.crd.left_behind import LeftBehindSearch
+from flotta.edge_api.backends.resource_api.authority import ConfigMapAuthority
+from flotta.edge_api.backends.resource_api.secrets import Secrets
 from flotta.edge_api.certificates import Certificates, Material
 from flotta.edge_api.expiry_watch import ExpiryWatch
 from flotta.edge_api.metrics import EdgeApiMetrics
@@ -71,7 +72,8 @@ class Replica:
 
     def __init__(self, client: Client) -> None:
         self.secrets = Secrets(client, "flotta", Cache(client, SECRET))
-        self.store = CrdAuthorityStore(client, "flotta", Cache(client, CONFIG_MAP))
+        search = LeftBehindSearch(client, "flotta")
+        self.store = ConfigMapAuthority(client, "flotta", Cache(client, CONFIG_MAP), search.find)
         self.rollover = Rollover(self.secrets, self.store, SETTINGS)
         self._certificates = Certificates(self.secrets, SETTINGS)
 

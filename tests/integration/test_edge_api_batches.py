@@ -15,7 +15,7 @@ import pytest
 from edge_site import Device, Fleet, Reply, Site, certificate_of, edge_api, fleet_of, two_edge_apis
 from operator_site import ENGINES
 
-from flotta.edge_api.backends.crd.secrets import Secrets
+from flotta.edge_api.backends.resource_api.secrets import Secrets
 from flotta.edge_api.certificates import Certificates
 from flotta.edge_api.requested_certificates import RequestedCertificates
 from flotta.edge_api.settings import Settings

@@ -13,7 +13,7 @@ import pytest_asyncio
 from operator_site import resource_api
 
 from flotta.edge_api.backends.backend import SecretConflict
-from flotta.edge_api.backends.crd.secrets import Secrets
+from flotta.edge_api.backends.resource_api.secrets import Secrets
 from flotta.edge_api.certificates import Certificates
 from flotta.edge_api.settings import Settings
 from flotta.identity.lifetime import covered_names

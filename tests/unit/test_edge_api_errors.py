@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from flotta.edge_api.backends.crd.errors import translate_api_errors
+from flotta.edge_api.backends.resource_api.errors import translate_api_errors
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.middleware import error_middleware
 from flotta.resources.errors import ApiError, Conflict, Invalid, Unreachable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flotta.edge_api.backends.crd.secrets import Secrets
+from flotta.edge_api.backends.resource_api.secrets import Secrets
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client
 from flotta.resources.kinds import SECRET

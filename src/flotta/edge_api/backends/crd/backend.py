@@ -8,18 +8,17 @@ from datetime import UTC, datetime
 
 from flotta.edge_api.backends.backend import Configuration, Membership, RecordedRegistration
 from flotta.edge_api.backends.crd.acknowledgements import note_acknowledgement
-from flotta.edge_api.backends.crd.authority import CrdAuthorityStore
 from flotta.edge_api.backends.crd.batches import Batches
 from flotta.edge_api.backends.crd.caches import Caches
 from flotta.edge_api.backends.crd.configurations import Configurations
 from flotta.edge_api.backends.crd.decisions import Decisions
 from flotta.edge_api.backends.crd.delivery import Delivery
 from flotta.edge_api.backends.crd.enrolments import Enrolments
-from flotta.edge_api.backends.crd.errors import translate_api_errors
 from flotta.edge_api.backends.crd.event_limits import EventLimits
 from flotta.edge_api.backends.crd.events import Events
 from flotta.edge_api.backends.crd.hardware_labels import HardwareLabels
 from flotta.edge_api.backends.crd.heartbeats import HeartbeatRecorder
+from flotta.edge_api.backends.crd.left_behind import LeftBehindSearch
 from flotta.edge_api.backends.crd.listed_ids import ListedIDs
 from flotta.edge_api.backends.crd.members import Members
 from flotta.edge_api.backends.crd.membership import judge_membership
@@ -29,13 +28,15 @@ from flotta.edge_api.backends.crd.problems import ProblemReporter
 from flotta.edge_api.backends.crd.redefinition import Redefinition
 from flotta.edge_api.backends.crd.registrations import Registrations
 from flotta.edge_api.backends.crd.removals import Removals
-from flotta.edge_api.backends.crd.secrets import Secrets
 from flotta.edge_api.backends.crd.statuses import Statuses
 from flotta.edge_api.backends.crd.tombstones import Tombstones
 from flotta.edge_api.backends.crd.unknown_devices import UnknownDevices
 from flotta.edge_api.backends.crd.uses import Uses
 from flotta.edge_api.backends.crd.wakeups import Wakeups
 from flotta.edge_api.backends.crd.withholding import Withholding
+from flotta.edge_api.backends.resource_api.authority import ConfigMapAuthority
+from flotta.edge_api.backends.resource_api.errors import translate_api_errors
+from flotta.edge_api.backends.resource_api.secrets import Secrets
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.settings import Settings
 from flotta.fleet.adoption import (
@@ -74,7 +75,12 @@ class CrdBackend:
         self._metrics = metrics
         self._caches = Caches(client)
         self._secrets = Secrets(client, settings.namespace, self._caches.of(SECRET))
-        self._authority = CrdAuthorityStore(client, settings.namespace, self._caches.of(CONFIG_MAP))
+        self._authority = ConfigMapAuthority(
+            client,
+            settings.namespace,
+            self._caches.of(CONFIG_MAP),
+            LeftBehindSearch(client, settings.namespace).find,
+        )
         self._namespace = settings.namespace
         self._wakeups = Wakeups()
         self._tombstones = Tombstones(
@@ -115,7 +121,7 @@ class CrdBackend:
         return self._secrets
 
     @property
-    def authority(self) -> CrdAuthorityStore:
+    def authority(self) -> ConfigMapAuthority:
         """Requests about the fleet's CA."""
         return self._authority
 

@@ -12,7 +12,7 @@ from collections import OrderedDict, defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from flotta.edge_api.backends.crd.secrets import stored_secret
+from flotta.edge_api.backends.resource_api.secrets import stored_secret
 from flotta.edge_api.batches import (
     Batch,
     fingerprints_of,

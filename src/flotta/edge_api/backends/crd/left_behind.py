@@ -7,11 +7,27 @@ from collections.abc import Iterable
 from flotta.edge_api.backends.authority_store import LeftBehind
 from flotta.fleet.joining import was_heard
 from flotta.fleet.quarantine import is_quarantined
-from flotta.fleet.tombstones import read_tombstone
+from flotta.fleet.tombstones import RECORD_LABEL, read_tombstone
 from flotta.fleet.unknown_devices import read_record
+from flotta.resources.client import Client
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE
 from flotta.resources.objects.core import ConfigMap
 from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.views import is_being_deleted, name_of, namespace_of, status_of
+
+
+class LeftBehindSearch:
+    """Looks through all EdgeDevices, and the records of one namespace."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self._client = client
+        self._namespace = namespace
+
+    async def find(self, authority: str) -> LeftBehind:
+        """Return who may need another CA than this one (its key identifier in hex), as of now."""
+        devices = await self._client.list(EDGE_DEVICE)
+        records = await self._client.list(CONFIG_MAP, self._namespace, label_selector=RECORD_LABEL)
+        return find_left_behind(authority, devices, records)
 
 
 def find_left_behind(

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from flotta.edge_api.backends.crd.secrets import stored_secret
+from flotta.edge_api.backends.resource_api.secrets import stored_secret
 from flotta.fleet.batch_specification import SpecificationError, parse_specification
 from flotta.fleet.registration_batches import (
     CERTIFICATE_KEY,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from flotta.backoff import Backoff
 from flotta.edge_api.backends.backend import SecretConflict, StoredSecret
-from flotta.edge_api.backends.crd.errors import refuse_api_error, translate_api_errors
+from flotta.edge_api.backends.resource_api.errors import refuse_api_error, translate_api_errors
 from flotta.fleet.registration_batches import ERROR_ANNOTATION
 from flotta.own_names import (
     REGISTRATION_LABEL,

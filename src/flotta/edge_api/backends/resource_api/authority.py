@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from flotta.edge_api.backends.authority_store import LeftBehind
-from flotta.edge_api.backends.crd.errors import translate_api_errors
-from flotta.edge_api.backends.crd.left_behind import find_left_behind
+from flotta.edge_api.backends.resource_api.errors import translate_api_errors
 from flotta.fleet.rollover import answer_data, read_request
-from flotta.fleet.tombstones import RECORD_LABEL
 from flotta.identity.rollover import RolloverAnswer, RolloverRequest
 from flotta.own_names import CERTIFICATES_CONFIG_MAP, EDGE_API, ROLLOVER_CONFIG_MAP
 from flotta.protocol.reasons.reason import Code
 from flotta.resources.cache import Cache
 from flotta.resources.changes import as_read
 from flotta.resources.client import AlreadyExists, Client, Conflict, NotFound
-from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET
+from flotta.resources.kinds import CONFIG_MAP, SECRET
 from flotta.resources.objects.core import ConfigMap
 from flotta.resources.views import name_of, namespace_of
 
 
-class CrdAuthorityStore:
-    """An AuthorityStore. It reads from the API itself; `watched` only reports changes."""
+class ConfigMapAuthority:
+    """An AuthorityStore. It reads from the API itself; `watched` only reports changes.
 
-    def __init__(self, client: Client, namespace: str, watched: Cache[ConfigMap]) -> None:
+    Where devices are stored is not its business: `search` is `find_left_behind`.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        namespace: str,
+        watched: Cache[ConfigMap],
+        search: Callable[[str], Awaitable[LeftBehind]],
+    ) -> None:
         self._client = client
         self._namespace = namespace
         self._watched = watched
+        self._search = search
 
     @translate_api_errors
     async def read_request(self) -> RolloverRequest | None:
@@ -47,9 +55,7 @@ class CrdAuthorityStore:
     @translate_api_errors
     async def find_left_behind(self, authority: str) -> LeftBehind:
         """Return who may need another CA than this one, as of now."""
-        devices = await self._client.list(EDGE_DEVICE)
-        records = await self._client.list(CONFIG_MAP, self._namespace, label_selector=RECORD_LABEL)
-        return find_left_behind(authority, devices, records)
+        return await self._search(authority)
 
     @translate_api_errors
     async def publish(self, certificates: Mapping[str, str]) -> None:
