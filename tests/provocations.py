@@ -7,6 +7,9 @@ codes as texts.
 from __future__ import annotations
 
 PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
+    "unit/test_certificate_files.py": {
+        "test_what_is_wrong_is_named_and_left_alone": ("CertificatesUnusable",),
+    },
     "unit/test_server_requests.py": {
         "test_a_request_that_asks_for_nothing_is_noted": ("ServerRequestInvalid",),
     },

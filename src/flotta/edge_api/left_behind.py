@@ -38,13 +38,21 @@ def describe_left_behind(left: LeftBehind) -> str:
             f"{_count(left.unknown, 'is', 'are')} unknown to this control plane: "
             f"{_name(left.unknown)}. Adopt them and wait, or delete their records"
         )
+    if left.is_uncounted:
+        said.append(
+            "The data store does not tell which devices still need the former CA. A device renews "
+            "when it is online: wait until each was heard from since the rollover"
+        )
     return ". ".join([*said, "To give all of them up: flotta certificates finish-ca --force"])
 
 
 def name_left_behind(left: LeftBehind) -> str:
     """Return the sentence that records whom a forced end has shut out."""
     every = (left.devices, left.quarantined, left.leaving, left.unwiped, left.unknown)
-    return f"Given up: {_name(sorted({name for group in every for name in group}))}."
+    names = sorted({name for group in every for name in group})
+    if left.is_uncounted:
+        names.append("all that were not heard from since the rollover")
+    return f"Given up: {_name(names)}."
 
 
 def _count(devices: Sequence[str], one: str, more: str) -> str:

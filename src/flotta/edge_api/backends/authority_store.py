@@ -19,12 +19,13 @@ class LeftBehind:
     leaving: Sequence[str] = ()  # that are being deleted
     unwiped: Sequence[str] = ()  # that were deleted, and did not acknowledge their wipe
     unknown: Sequence[str] = ()  # that this control plane does not know, and may adopt
+    is_uncounted: bool = False  # whether there may be others, of which nobody can tell
 
     @property
     def is_nobody(self) -> bool:
         """Whether nobody is shut out."""
         groups = (self.devices, self.quarantined, self.leaving, self.unwiped, self.unknown)
-        return not any(groups)
+        return not any(groups) and not self.is_uncounted
 
 
 class AuthorityStore(Protocol):

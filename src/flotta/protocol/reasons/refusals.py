@@ -277,6 +277,14 @@ RESOURCE_API_UNREACHABLE = REFUSALS.add(
     "The resource API does not answer.",
     "Nothing if it passes; otherwise look at the resource API.",
 )
+CERTIFICATES_UNUSABLE = REFUSALS.add(
+    "CertificatesUnusable",
+    Refusal("503"),
+    "The [directory](control-plane.md#certificates-in-a-directory) in which the Edge API keeps its "
+    "certificates cannot be used: its owner or mode is wrong, its disk is full, or something that "
+    "is not a certificate lies in it. Nothing is destroyed.",
+    "The log of `flotta-edge-api` says what, and how to mend it.",
+)
 CONFLICT = REFUSALS.add(
     "Conflict",
     Refusal("503"),

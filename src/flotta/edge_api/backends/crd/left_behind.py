@@ -49,10 +49,15 @@ def find_left_behind(
             unwiped.add(f"{stone.namespace}/{stone.name}")
         elif stranger and stranger.authority != authority:
             unknown.add(f"{stranger.namespace}/{stranger.name}")
-    named = {group: tuple(sorted(names)) for group, names in groups.items()}
     # A device that is just leaving has its tombstone already.
-    unwiped.difference_update(named["leaving"])
-    return LeftBehind(unwiped=tuple(sorted(unwiped)), unknown=tuple(sorted(unknown)), **named)
+    unwiped.difference_update(groups["leaving"])
+    return LeftBehind(
+        devices=sorted(groups["devices"]),
+        quarantined=sorted(groups["quarantined"]),
+        leaving=sorted(groups["leaving"]),
+        unwiped=sorted(unwiped),
+        unknown=sorted(unknown),
+    )
 
 
 def _group_of(device: EdgeDevice) -> str:
