@@ -19,7 +19,7 @@ from flotta.settings.help import describe_default, format_value
 from flotta.settings.installation import MANIFESTS
 from flotta.settings.roles import PLAYBOOKS
 from flotta.settings.setting import Number, Setting
-from flotta.settings.table import CONTROL_PLANE, PROGRAMS, ROLES
+from flotta.settings.table import COMMANDS, CONTROL_PLANE, PROGRAMS, ROLES
 
 PAGE = ROOT / "docs/reference/settings.md"
 INTRODUCTION = """# Settings
@@ -79,6 +79,10 @@ def _sections() -> Iterator[tuple[str, str, Iterable[Setting[object]]]]:
     for program, settings in PROGRAMS.items():
         if program.split()[0] in ("flotta-apiserver", "flotta-s3"):
             yield f"`{program}`", "", settings
+    store = "flotta-configuration-api"
+    yield f"`{store} serve`", "", PROGRAMS[f"{store} serve"]
+    others = ", ".join(f"`{command}`" for command in COMMANDS)
+    yield f"`{store}`: other commands", f"Of {others}.\n\n", PROGRAMS[f"{store} {COMMANDS[0]}"]
     gateway = (
         "Keys of `/etc/yggdrasil/config.toml`, which the role `flotta.edge.device` writes; where\n"
         "other programs have files there, of `/etc/flotta/gateway/config.toml`.\n\n"

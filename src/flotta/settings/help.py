@@ -6,7 +6,7 @@ import argparse
 import textwrap
 from collections.abc import Callable, Iterable
 
-from flotta.settings.setting import Setting, Words
+from flotta.settings.setting import Flag, Setting, Words
 
 WIDTH = 100  # columns of the help
 MARGIN = 4  # columns before the description of a variable
@@ -37,8 +37,11 @@ def add_options(parser: argparse.ArgumentParser, settings: Iterable[Setting[obje
             parser.add_argument(setting.flag, action="append", default=[], help=_help(setting))
         elif setting.flag:
             elsewhere = setting.variable or setting.key
+            is_flag = isinstance(setting, Flag)  # without a value it means true
             parser.add_argument(
                 setting.flag,
+                nargs="?" if is_flag else None,
+                const=True if is_flag else None,
                 type=_reader(setting),
                 default=None if elsewhere else setting.default,
                 required=setting.required,

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from flotta.settings.configuration_api import (
+    CONFIGURATION_API_COMMAND,
+    CONFIGURATION_API_SERVE,
+)
 from flotta.settings.device import DEVICE_ROLE, GATEWAY, WORKER
 from flotta.settings.edge_api import EDGE_API
 from flotta.settings.engine import (
@@ -27,6 +31,8 @@ from flotta.settings.setting import Setting
 
 Settings = tuple[Setting[object], ...]
 
+# Commands of `flotta-configuration-api` on its database.
+COMMANDS = ("put", "get", "list", "show", "approve", "unregister", "forget")
 # The command lines; `flotta-s3 serve` is the command `serve` of the program `flotta-s3`.
 PROGRAMS: Mapping[str, Settings] = {
     "flotta-operator": OPERATOR,
@@ -39,6 +45,8 @@ PROGRAMS: Mapping[str, Settings] = {
     "flotta-apiserver go-back": APISERVER_GO_BACK,
     "flotta-s3 init": S3_INIT,
     "flotta-s3 serve": S3_SERVE,
+    "flotta-configuration-api serve": CONFIGURATION_API_SERVE,
+    **{f"flotta-configuration-api {command}": CONFIGURATION_API_COMMAND for command in COMMANDS},
     "flotta-gateway": GATEWAY,
     "flotta-device-worker": WORKER,
     "flotta-live prepare": LIVE_PREPARE,

@@ -23,7 +23,10 @@ from flotta.apiserver.schema.structural import StructuralSchema
 from flotta.resources import crds
 
 SHELL = ("", "sh", "bash", "shell", "console")
-PROGRAMS = ("flotta", "flotta-apiserver", "flotta-s3", "flotta-operator", "flotta-edge-api")
+PROGRAMS = (
+    *("flotta", "flotta-apiserver", "flotta-s3", "flotta-operator", "flotta-edge-api"),
+    "flotta-configuration-api",
+)
 # Placeholders of the pages, as NAME or <name>.
 PLACEHOLDER = re.compile(r"<[^<>\s]+>|\.\.\.|…")
 VERB = re.compile(

@@ -1,0 +1,92 @@
+"""Who may speak with the store: the Edge API, by its client certificate, and nobody else.
+
+The Flotta CA issues certificates to every device. A device can be called like the Edge API, so its
+name alone does not tell (docs/reference/configuration-api.md#tls).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from flotta.configuration_api.errors import ApiError
+from flotta.identity.authority import ORGANIZATION
+from flotta.identity.peers import UNREADABLE
+from flotta.serving.http_server import anonymous
+from flotta.serving.limits import Owner
+
+OF_A_CLIENT = 512  # connections at once; all replicas of an Edge API have one certificate
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client certificate; `obstacle` is why it may not speak, empty for the Edge API's."""
+
+    obstacle: str
+    not_before: datetime
+    not_after: datetime
+
+
+def identify(der: bytes | None) -> Owner:
+    """Return whose connection it is."""
+    if der is None:
+        return anonymous()
+    digest = hashlib.sha256(der).hexdigest()
+    return Owner(digest, f"client certificate {digest[:16]}", OF_A_CLIENT)
+
+
+def require_client(der: bytes | None, name: str) -> None:
+    """Refuse (403) every client but the one whose certificate names `name`.
+
+    A connection may outlive the certificate, so this is for each request.
+    """
+    if der is None:
+        raise ApiError(401, "a client certificate is required: that of the Edge API")
+    client = _read_client(der, name)
+    moment = datetime.now(UTC)
+    if client.obstacle:
+        raise ApiError(403, client.obstacle)
+    if not client.not_before <= moment <= client.not_after:
+        raise ApiError(
+            403,
+            f"the client certificate is valid from {client.not_before:%Y-%m-%d %H:%M} to "
+            f"{client.not_after:%Y-%m-%d %H:%M} UTC: check the clock, or renew it",
+        )
+
+
+@lru_cache(maxsize=64)
+def _read_client(der: bytes, name: str) -> Client:
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        obstacle = _obstacle(certificate, name)
+    except (ValueError, *UNREADABLE):
+        start = datetime.min.replace(tzinfo=UTC)
+        return Client("the client certificate cannot be read", start, start)
+    return Client(obstacle, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+
+
+def _obstacle(certificate: x509.Certificate, name: str) -> str:
+    names = _subject(certificate, NameOID.COMMON_NAME)
+    if names != [name]:
+        return (
+            f"the client certificate is for {', '.join(names)[:64] or 'nobody'}; this store talks "
+            f"to {name} only (--client-name)"
+        )
+    if ORGANIZATION in _subject(certificate, NameOID.ORGANIZATION_NAME):
+        return f"the client certificate is that of a device that is called {name}"
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        usage = x509.ExtendedKeyUsage([])
+    if ExtendedKeyUsageOID.CLIENT_AUTH not in usage:
+        return "the client certificate is not issued for clientAuth"
+    return ""
+
+
+def _subject(certificate: x509.Certificate, oid: ObjectIdentifier) -> list[str]:
+    return [str(item.value) for item in certificate.subject.get_attributes_for_oid(oid)]

@@ -1,0 +1,118 @@
+"""The file with the configuration of a device: read, checked, and turned into the message to it.
+
+It is a `DeviceConfigurationMessage`, in which what is text with YAML or JSON inside may be written
+as it is: `specification`, an item of `configmaps`, and the `data` of a Secret. A sentence about
+what is wrong names the place and never repeats a value, which may be secret.
+
+Rules: docs/reference/configuration-api.md#the-file-of-a-configuration.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import yaml
+
+from flotta.configuration_api.content_rules import find_mistakes
+from flotta.configuration_api.unknown_fields import find_unknown
+from flotta.printable_text import printable
+from flotta.protocol.json_text import decode_json
+from flotta.protocol.models import DeviceConfigurationMessage
+from flotta.yaml_loader import ExcessiveYamlError, load_yaml
+
+MAX_BYTES = 3 * 1024 * 1024  # of a file
+SHOWN = 20  # mistakes that are named
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")  # in an error of the YAML parser: a part of the text
+
+
+def parse_configuration(
+    data: bytes, device_id: str, *, is_json: bool = False
+) -> DeviceConfigurationMessage:
+    """Return the message of a file.
+
+    Raises ValueError with everything that is wrong in it, a line each.
+    """
+    content = _load(data, is_json=is_json)
+    if not isinstance(content, dict):
+        raise ValueError("the file must be an object with `configuration`, `workloads`, `secrets`")
+    plain = _texts(content)
+    unknown = find_unknown(plain, DeviceConfigurationMessage)
+    _refuse(unknown)
+    try:
+        message = msgspec.convert(plain, DeviceConfigurationMessage)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"the configuration is not as expected: {error}") from error
+    _refuse(find_mistakes(message, device_id))
+    return message
+
+
+def _refuse(mistakes: list[str]) -> None:
+    if not mistakes:
+        return
+    more = len(mistakes) - SHOWN
+    shown = mistakes[:SHOWN] + ([f"and {more} more"] if more > 0 else [])
+    raise ValueError("\n  ".join(["the configuration cannot be used:", *map(printable, shown)]))
+
+
+def _load(data: bytes, *, is_json: bool) -> object:
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"the file is larger than {MAX_BYTES} bytes")
+    if is_json:
+        try:
+            return decode_json(data, object)
+        except ValueError as error:
+            raise ValueError(f"the file is not JSON: {error}") from error
+    try:
+        return load_yaml(data)
+    except ExcessiveYamlError as error:
+        raise ValueError(f"the file cannot be used: {error}") from error
+    except yaml.YAMLError as error:
+        raise ValueError(f"the file is not YAML: {_without_text(error)}") from error
+
+
+def _without_text(error: yaml.YAMLError) -> str:
+    """Return what is wrong and where, without a word of the text."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return QUOTED.sub("…", str(error).splitlines()[0]) if str(error) else "it cannot be read"
+    mark = error.problem_mark or error.context_mark
+    where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+    return f"{QUOTED.sub('…', error.problem or 'it cannot be read')}{where}"
+
+
+def _texts(content: dict[object, object]) -> dict[object, object]:
+    """Return the content with texts where the message has texts."""
+    plain = dict(content)
+    plain["workloads"] = [_workload(item) for item in _items(plain, "workloads")]
+    plain["secrets"] = [_secret(item) for item in _items(plain, "secrets")]
+    return plain
+
+
+def _items(content: dict[object, object], field: str) -> list[object]:
+    value = content.get(field)
+    if value is not None and not isinstance(value, list):
+        raise ValueError(f"{field} must be a list")
+    return value or []
+
+
+def _workload(item: object) -> object:
+    if not isinstance(item, dict):
+        return item
+    workload = dict(item)
+    if isinstance(workload.get("specification"), dict):
+        workload["specification"] = _yaml(workload["specification"])
+    if isinstance(workload.get("configmaps"), list):
+        workload["configmaps"] = [
+            _yaml(text) if isinstance(text, dict) else text for text in workload["configmaps"]
+        ]
+    return workload
+
+
+def _secret(item: object) -> object:
+    if not isinstance(item, dict) or not isinstance(item.get("data"), dict):
+        return item
+    return {**item, "data": msgspec.json.encode(item["data"]).decode()}
+
+
+def _yaml(content: object) -> str:
+    return yaml.safe_dump(content, sort_keys=False)

@@ -1,0 +1,170 @@
+"""How a device joins: it asks, an administrator approves, it registers with its key.
+
+Rules: docs/reference/configuration-api.md#joining.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+
+from flotta.configuration_api.errors import ApiError
+from flotta.configuration_api.feed import note_change
+from flotta.configuration_api.records import (
+    Device,
+    Name,
+    Report,
+    State,
+    count_devices,
+    find_device,
+    find_report,
+    now,
+    save_device,
+    save_report,
+)
+from flotta.protocol.configuration_api import RegistrationStatus, Status
+from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
+
+DEVICE_PEER = "device"  # value of `Flotta-Peer`: a device that renews its certificate
+
+
+def registration_status(connection: sqlite3.Connection, name: Name) -> RegistrationStatus:
+    """Return what the store says about a device.
+
+    One that is not on record is unknown, whatever became of it: only a wish on record says that a
+    device is to go.
+    """
+    device = find_device(connection, name)
+    if device is None:
+        text = f"{name} is not on record"
+        return RegistrationStatus(
+            status=Status.UNKNOWN.value, namespace=name.namespace, message=text, approved=False
+        )
+    return RegistrationStatus(
+        status=device.status.value,
+        namespace=name.namespace,
+        message=f"{name} is {device.state.value}",
+        uid=device.uid,
+        public_key_fingerprint=device.public_key_fingerprint,
+        approved=device.approved or device.status is Status.REGISTERED,
+    )
+
+
+def enrol(
+    connection: sqlite3.Connection,
+    name: Name,
+    info: EnrolmentInfo,
+    *,
+    fingerprint: str = "",
+    batch: str = "",
+    auto_approve: bool = False,
+    max_pending: int = 0,
+) -> bool:
+    """Record that a device asks to join; return whether it may register.
+
+    Raises ApiError 409 for another key than the one that is approved or registered, and 429 when
+    `max_pending` devices wait already (0: no limit).
+    """
+    device = find_device(connection, name)
+    if device is None:
+        _require_room(connection, max_pending)
+    key = fingerprint or info.public_key_fingerprint
+    known = device or Device()
+    if known.status is Status.REGISTERED:
+        _require_key(name, known.public_key_fingerprint, key)
+        return True
+    if known.approved:
+        _require_key(name, known.enrolled_fingerprint, key)
+        return True
+    # One that was told to go comes back only when somebody approves of it.
+    known.approved = auto_approve and known.status is Status.UNKNOWN
+    known.enrolled_fingerprint, known.enrolled_at, known.batch = key, now(), batch
+    known.features, known.labels = info.features, info.labels
+    save_device(connection, name, known)
+    return known.approved
+
+
+def approve(connection: sqlite3.Connection, name: Name, fingerprint: str = "") -> Device:
+    """Let a device register that asked to join, with the key with which it asked.
+
+    Raises ApiError 404 for one that did not ask, 409 for another key than `fingerprint`.
+    """
+    device = find_device(connection, name)
+    if device is None:
+        raise ApiError(404, f"{name} has not asked to join; `list` shows the devices that have")
+    if device.status is Status.REGISTERED or device.approved:
+        return device
+    if not device.enrolled_at:
+        raise ApiError(404, f"{name} has not asked to join again since it was unregistered")
+    if fingerprint and fingerprint != device.enrolled_fingerprint:
+        raise ApiError(
+            409,
+            f"{name} asked with the key {device.enrolled_fingerprint or 'it did not name'}, not "
+            f"with {fingerprint}",
+        )
+    device.approved = True
+    save_device(connection, name, device)
+    note_change(connection, name)
+    return device
+
+
+def register(
+    connection: sqlite3.Connection,
+    name: Name,
+    info: RegistrationInfo,
+    *,
+    fingerprint: str = "",
+    peer: str = "",
+) -> Device:
+    """Record a registration, before the device gets its certificate; a repetition changes nothing.
+
+    Raises ApiError 409 for a device that is not approved, and for another key unless the device
+    itself asks with its certificate.
+    """
+    device = find_device(connection, name)
+    if device is None or device.state is State.PENDING:
+        raise ApiError(409, f"{name} is not approved")
+    if device.status is Status.REGISTERED:
+        if peer != DEVICE_PEER:
+            _require_key(name, device.public_key_fingerprint, fingerprint)
+    elif device.approved:
+        _require_key(name, device.enrolled_fingerprint, fingerprint)
+        device.uid = str(uuid.uuid4())
+        device.status = Status.REGISTERED
+        device.registered_at = now()
+        device.unregistered_at = device.disconnected_at = ""
+    else:
+        raise ApiError(409, f"{name} is unregistered; it may come back when it is approved again")
+    device.public_key_fingerprint = fingerprint or device.public_key_fingerprint
+    _note_hardware(connection, name, info)
+    if device != find_device(connection, name):
+        save_device(connection, name, device)
+        note_change(connection, name)
+    return device
+
+
+def _note_hardware(connection: sqlite3.Connection, name: Name, info: RegistrationInfo) -> None:
+    if info.hardware is not None:
+        report = find_report(connection, name) or Report()
+        report.hardware = info.hardware
+        save_report(connection, name, report)
+
+
+def _require_room(connection: sqlite3.Connection, max_pending: int) -> None:
+    if max_pending and count_devices(connection, State.PENDING) >= max_pending:
+        raise ApiError(
+            429,
+            f"{max_pending} devices wait for approval already (--max-pending): approve or forget "
+            "some of them",
+            retry_after=60,
+        )
+
+
+def _require_key(name: Name, known: str, fingerprint: str) -> None:
+    """Refuse another key; where one side does not name it, nothing can be said."""
+    if known and fingerprint and known != fingerprint:
+        raise ApiError(
+            409,
+            f"{name} is on record with another key: if the device lost its key, "
+            f"`flotta-configuration-api forget --keep-configuration {name}` lets it join again",
+        )

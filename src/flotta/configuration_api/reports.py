@@ -1,0 +1,64 @@
+"""What devices report: the state, the hardware and the events of their heartbeats."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from flotta.configuration_api.errors import ApiError
+from flotta.configuration_api.records import (
+    Name,
+    Report,
+    find_device,
+    find_report,
+    now,
+    save_report,
+)
+from flotta.protocol.configuration_api import Status
+from flotta.protocol.hardware import HardwareInfo
+from flotta.protocol.models import Heartbeat
+
+KEPT_EVENTS = 100  # of a device
+KEPT_MESSAGES = 32  # ids of heartbeats; one that comes later than that counts as new
+
+
+def record_heartbeat(
+    connection: sqlite3.Connection, name: Name, heartbeat: Heartbeat, message_id: str = ""
+) -> bool:
+    """Record a heartbeat, unless it came before; return whether the device's hardware is known.
+
+    Raises ApiError 404 for a device that is not registered, nor to go.
+    """
+    device = find_device(connection, name)
+    if device is None or device.status is Status.UNKNOWN:
+        raise ApiError(404, f"{name} is not registered")
+    report = find_report(connection, name) or Report()
+    if not message_id or message_id not in report.message_ids:
+        save_report(connection, name, _merge(report, heartbeat, message_id))
+    return report.hardware is not None
+
+
+def _merge(report: Report, heartbeat: Heartbeat, message_id: str) -> Report:
+    events = [event for event in heartbeat.events or () if event is not None]
+    report.last_seen = now()
+    report.events = [*report.events, *events][-KEPT_EVENTS:]
+    report.hardware = _merge_hardware(report.hardware, heartbeat.hardware)
+    report.heartbeat = msgspec.structs.replace(heartbeat, events=None, hardware=None)
+    if message_id:
+        report.message_ids = [*report.message_ids, message_id][-KEPT_MESSAGES:]
+    return report
+
+
+def _merge_hardware(
+    known: HardwareInfo | None, reported: HardwareInfo | None
+) -> HardwareInfo | None:
+    """Return both: most heartbeats have only what can change (`scope: delta`)."""
+    if known is None or reported is None:
+        return reported or known
+    news = {
+        field: value
+        for field, value in msgspec.structs.asdict(reported).items()
+        if value is not None
+    }
+    return msgspec.structs.replace(known, **news)
