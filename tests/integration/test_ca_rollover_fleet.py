@@ -108,6 +108,7 @@ async def run_command(fleet: Fleet, action: str, *, force: bool = False) -> str:
         context=None,
         action=action,
         force=force,
+        certificates_dir=None,
     )
     result = await asyncio.to_thread(certificates.run, options)
     assert isinstance(result, str)
@@ -117,7 +118,11 @@ async def run_command(fleet: Fleet, action: str, *, force: bool = False) -> str:
 async def show(fleet: Fleet) -> str:
     """Return what the command prints; a str means an exit code of 0."""
     options = argparse.Namespace(
-        kubeconfig=str(fleet.site.kubeconfig), context=None, action=None, output="table"
+        kubeconfig=str(fleet.site.kubeconfig),
+        context=None,
+        action=None,
+        output="table",
+        certificates_dir=None,
     )
     result = await asyncio.to_thread(certificates.run, options)
     assert isinstance(result, str)

@@ -11,9 +11,10 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from flotta.cli.commands.registration import _list, _make_fields, _require_same, _write_files
+from flotta.cli.commands.registration import _list, _make_fields, _require_same
 from flotta.cli.flotta import _parser
 from flotta.cli.registration_table import batches_as_table
+from flotta.cli.written_certificates import write_certificate
 from flotta.fleet.batch_specification import check_specification, dump_specification
 from flotta.fleet.issued_batches import IssuedBatch, make_batch
 from flotta.fleet.registration_batches import SpecificationFields
@@ -142,7 +143,7 @@ async def test_batches_of_the_role_are_listed_on_request(options: list[str], cou
 def test_key_is_for_its_owner_alone_and_replaces_a_former_one(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "stick"
     for text in ("first", "second"):
-        _write_files(IssuedBatch("a", {}, None, "", text, text, text, None, True), folder)
+        write_certificate(folder, "client", text, text, text)
     modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
     assert modes == {"client.crt": 0o644, "client.key": 0o600, "ca.crt": 0o644}
     assert {path.read_text() for path in folder.iterdir()} == {"second"}
@@ -152,4 +153,4 @@ def test_key_is_for_its_owner_alone_and_replaces_a_former_one(tmp_path: Path) ->
 def test_directory_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="file cannot be written"):
-        _write_files(IssuedBatch("a", {}, None, "", "", "", "", None, True), tmp_path / "file")
+        write_certificate(tmp_path / "file", "client", "", "", "")

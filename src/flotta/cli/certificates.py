@@ -6,7 +6,7 @@ Columns and keys are an interface (docs/reference/command-line.md#flotta-certifi
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from rich import box
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flotta.cli.registration import Batches
+from flotta.cli.server_certificates import ServerCertificates
 from flotta.fleet.expiries import (
     DeviceCertificates,
     PublishedCertificates,
@@ -41,6 +42,7 @@ class FleetCertificates:
     published: PublishedCertificates | None
     batches: list[Expiry]
     devices: DeviceCertificates
+    servers: list[Expiry] = field(default_factory=list)  # others than the Edge API
 
     @property
     def own(self) -> list[Expiry]:
@@ -49,15 +51,21 @@ class FleetCertificates:
 
 
 async def read_certificates(client: Client, namespace: str) -> FleetCertificates:
-    """Read what is public, the registration batches and the devices; raises ApiError."""
-    config_map, (batches, _), devices = await asyncio.gather(
+    """Read what is public, what was issued for whom, and the devices; raises ApiError."""
+    config_map, (batches, _), devices, servers = await asyncio.gather(
         client.get_or_none(CONFIG_MAP, CERTIFICATES_CONFIG_MAP, namespace),
         Batches(client, namespace).list(),
         client.list(EDGE_DEVICE),
+        ServerCertificates(client, namespace).list(),
     )
     published = read_published(config_map)
     issuing = published.issuing if published else ""
-    return FleetCertificates(published, list_batches(batches), read_devices(devices, issuing))
+    return FleetCertificates(
+        published,
+        list_batches(batches),
+        read_devices(devices, issuing),
+        [server.expiry for server in servers if server.expiry],
+    )
 
 
 def as_table(expiries: list[Expiry], now: datetime) -> Table:
@@ -81,7 +89,8 @@ def as_data(
 ) -> dict[str, object]:
     """Return everything as plain data for JSON."""
     devices = certificates.devices
-    every = [*certificates.own, *certificates.batches, *others, *devices.expiries]
+    own = [*certificates.own, *certificates.servers, *certificates.batches]
+    every = [*own, *others, *devices.expiries]
     return {
         "certificates": [
             {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import TypeVar
 
 import yaml
@@ -25,6 +26,7 @@ def run_connected(
 ) -> Result:
     """Call `work` with a client for the options `kubeconfig` and `context`; return its result.
 
+    A command may have the option `certificates_dir`: then the client is one of that directory.
     Raises ValueError with a sentence for every error of the API and of the kubeconfig.
     """
     return asyncio.run(_connect_and_work(options, work))
@@ -33,14 +35,23 @@ def run_connected(
 async def _connect_and_work(
     options: argparse.Namespace, work: Callable[[Client], Coroutine[None, None, Result]]
 ) -> Result:
-    kubeconfig = find_kubeconfig(options.kubeconfig)
     try:
-        async with await Client.connect(kubeconfig, options.context) as client:
+        async with await _connect(options) as client:
             return await work(client)
     except ApiError as error:
         raise ValueError(describe_error(error)) from error
     except yaml.YAMLError as error:
         raise ValueError("the kubeconfig is not valid YAML") from error
+
+
+async def _connect(options: argparse.Namespace) -> Client:
+    directory: Path | None = getattr(options, "certificates_dir", None)
+    if directory is None:
+        return await Client.connect(find_kubeconfig(options.kubeconfig), options.context)
+    # It loads the Edge API, which other commands do not need.
+    from flotta.cli.certificates_directory import DirectoryClient  # noqa: PLC0415
+
+    return DirectoryClient(directory)
 
 
 # What to do where the connection was refused.

@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 
+from flotta.cli.certificates_options import add_certificates
 from flotta.cli.commands import run_command
 from flotta.cli.image_options import add_image
 from flotta.cli.kubeconfig import LOCAL_KUBECONFIG
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_device(commands)
     add_registration(commands)
     add_image(commands)
-    _add_certificates(commands)
+    add_certificates(commands)
     _add_explain(commands)
     _add_manifests(commands)
     _add_convert(commands)
@@ -134,19 +135,6 @@ def _add_device(commands: Commands) -> None:
         help="their pods keep running",
     )
     quarantine.add_argument("--reason", default="", help="why, for those who look later")
-
-
-def _add_certificates(commands: Commands) -> None:
-    certificates = commands.add_parser(
-        "certificates", help="show when certificates expire, and roll the CA of the fleet over"
-    )
-    _add_output(certificates)
-    actions = certificates.add_subparsers(metavar="ACTION", dest="action")
-    actions.add_parser("roll-ca", help="make a new CA that issues; both are trusted")
-    finish = actions.add_parser("finish-ca", help="trust the former CA no longer")
-    finish.add_argument(
-        "--force", action="store_true", help="although devices have certificates of the former CA"
-    )
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from flotta.cli.certificates_options import add_certificates_dir, add_timeout
 from flotta.cli.subcommands import Commands
-
-ISSUE_TIMEOUT = 60.0  # seconds that the Edge API has to issue a certificate
 
 
 def add_registration(commands: Commands) -> None:
@@ -15,8 +14,9 @@ def add_registration(commands: Commands) -> None:
     registration = commands.add_parser(
         "registration", help="issue, list and end the certificates with which devices join"
     )
+    add_certificates_dir(registration)
     actions = registration.add_subparsers(required=True, metavar="ACTION", dest="action")
-    _add_issue(actions)
+    issue = _add_issue(actions)
     listing = actions.add_parser("list", help="list the registration batches")
     listing.add_argument(
         "-o",
@@ -34,9 +34,11 @@ def add_registration(commands: Commands) -> None:
     remove = actions.add_parser("remove", help="remove a batch, its record of uses and certificate")
     for action in (expire, revoke, remove):
         action.add_argument("name", help="name of the batch")
+    for action in (issue, listing, expire, revoke, remove):
+        add_certificates_dir(action, default=argparse.SUPPRESS)
 
 
-def _add_issue(actions: Commands) -> None:
+def _add_issue(actions: Commands) -> argparse.ArgumentParser:
     issue = actions.add_parser(
         "issue",
         help="issue a registration certificate",
@@ -45,14 +47,10 @@ def _add_issue(actions: Commands) -> None:
     )
     issue.add_argument("name", help="name of the batch")
     issue.add_argument("--output", type=Path, metavar="DIR", help="write certificate and key there")
-    issue.add_argument(
-        "--timeout",
-        type=float,
-        default=ISSUE_TIMEOUT,
-        help=f"seconds to wait for the Edge API; default: {ISSUE_TIMEOUT:g}",
-    )
+    add_timeout(issue)
     _add_limits(issue)
     _add_rule(issue)
+    return issue
 
 
 def _add_limits(issue: argparse.ArgumentParser) -> None:

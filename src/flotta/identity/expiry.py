@@ -13,7 +13,9 @@ from typing import Literal
 
 from cryptography import x509
 
-Kind = Literal["CA", "former CA", "other CA", "server", "registration", "device", "engine"]
+Kind = Literal[
+    "CA", "former CA", "other CA", "server", "other server", "registration", "device", "engine"
+]
 State = Literal["valid", "expires soon", "expired"]
 
 LEAF_PART = 6  # a sixth of its validity is left, twice as late as it should have been renewed
@@ -104,6 +106,8 @@ def advise(kind: Kind) -> str:
                 "Start an Edge API, which renews it, or replace it in Secret "
                 "flotta-host-certificate if it is of your own PKI"
             )
+        case "other server":
+            return "Start an Edge API, which renews it, and install it on its server"
         case "registration":
             return "Issue a new batch if devices are still to join: flotta registration issue"
         case "device":

@@ -15,7 +15,7 @@ from flotta.cli.adoption import own_namespace
 from flotta.cli.connection import run_connected
 from flotta.cli.registration import Batches, require_future
 from flotta.cli.registration_table import batches_as_table
-from flotta.durable_files import write_atomically
+from flotta.cli.written_certificates import write_certificate
 from flotta.fleet.batch_specification import dump_specification, parse_specification
 from flotta.fleet.issued_batches import TOLERANCE, IssuedBatch, describe
 from flotta.fleet.registration_batches import MIN_VALIDITY, SpecificationFields, is_of_role
@@ -94,21 +94,8 @@ def _conclude(batch: IssuedBatch, folder: Path | None, kept: str) -> str:
             f"{said}\nTo write certificate, key and CA: flotta registration issue {batch.name} "
             "--output DIR"
         )
-    _write_files(batch, folder)
+    write_certificate(folder, "client", batch.certificate, batch.key, batch.authority)
     return f"{said} client.crt, client.key and ca.crt are in {folder}."
-
-
-def _write_files(batch: IssuedBatch, folder: Path) -> None:
-    """Write what a device needs to join; each file is the former one or the new one."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(folder / "ca.crt", batch.authority.encode(), 0o644)
-        write_atomically(folder / "client.key", batch.key.encode(), 0o600)
-        write_atomically(folder / "client.crt", batch.certificate.encode(), 0o644)
-    except OSError as error:
-        raise ValueError(
-            f"{error.filename or folder} cannot be written: {error.strerror}"
-        ) from error
 
 
 async def _list(client: Client, options: argparse.Namespace) -> str:

@@ -30,7 +30,7 @@ SERVER_REQUEST_INVALID = LOGGED.add(
     "A Secret asks for the certificate of another server in a way that cannot be carried out: the "
     "request is not JSON of the right form, or has a name that is none. Its annotation "
     "`management.project-flotta.io/server-certificate-error` says the same.",
-    "Correct the request in the Secret, or remove the Secret and ask again.",
+    "Ask again: `flotta certificates issue --server NAMES`.",
 )
 
 EXPIRY = (

@@ -52,11 +52,11 @@ def find_left_behind(
     # A device that is just leaving has its tombstone already.
     unwiped.difference_update(groups["leaving"])
     return LeftBehind(
-        devices=sorted(groups["devices"]),
-        quarantined=sorted(groups["quarantined"]),
-        leaving=sorted(groups["leaving"]),
-        unwiped=sorted(unwiped),
-        unknown=sorted(unknown),
+        devices=tuple(sorted(groups["devices"])),
+        quarantined=tuple(sorted(groups["quarantined"])),
+        leaving=tuple(sorted(groups["leaving"])),
+        unwiped=tuple(sorted(unwiped)),
+        unknown=tuple(sorted(unknown)),
     )
 
 

@@ -1,0 +1,123 @@
+"""Asks for the certificates of other servers, for `flotta certificates` and the module.
+
+Nothing here reads the key of the Flotta CA: the Edge API fills what is asked for
+(docs/reference/control-plane.md#certificates-of-other-servers).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flotta.dns1123 import is_subdomain
+from flotta.fleet.issued_servers import (
+    IssuedServer,
+    encode_request,
+    is_server,
+    make_server,
+    read_server,
+)
+from flotta.identity.server_requests import REQUEST_KEY
+from flotta.own_names import SERVER_ERROR_ANNOTATION, SERVER_SELECTOR
+from flotta.resources.client import Client, retry_on_conflict
+from flotta.resources.kinds import SECRET
+from flotta.resources.objects.core import Secret
+from flotta.resources.views import uid_of
+
+
+@dataclass(frozen=True)
+class ServerCertificates:
+    """The certificates of other servers that one control plane issues."""
+
+    client: Client
+    namespace: str  # of the control plane
+
+    async def find(self, name: str) -> IssuedServer | None:
+        """Return what a Secret asks for, None when it does not exist.
+
+        Raises ValueError with a sentence when the Secret of that name is something else.
+        """
+        secret = await self._find(name)
+        return read_server(secret) if secret else None
+
+    async def list(self) -> list[IssuedServer]:
+        """Return all of them by name."""
+        secrets = await self.client.list(SECRET, self.namespace, label_selector=SERVER_SELECTOR)
+        return sorted(map(read_server, secrets), key=lambda server: server.name)
+
+    async def ask(self, name: str, names: Sequence[str]) -> bool:
+        """Ask for a certificate with these names, in a form of `check_names`.
+
+        Return whether that changed the request. Raises ValueError, and AlreadyExists.
+        """
+
+        async def attempt() -> bool:
+            secret = await self._find(name)
+            if secret is None:
+                await self.client.create(SECRET, make_server(name, self.namespace, names))
+                return True
+            if set(read_server(secret).names) == set(names):
+                return False
+            await self._write(secret, names)
+            return True
+
+        return await retry_on_conflict(attempt)
+
+    async def remove(self, name: str) -> bool:
+        """Remove a Secret with its certificate; return whether there was one.
+
+        The server can use the certificate until that expires.
+        """
+        secret = await self._find(name)
+        if secret is None:
+            return False
+        await self.client.delete(SECRET, name, self.namespace, uid=uid_of(secret))
+        return True
+
+    async def wait_issued(self, name: str, patience: float, interval: float) -> IssuedServer:
+        """Return the certificate once the Edge API has issued it; both times are seconds.
+
+        Raises ValueError with what is wrong with the request, TimeoutError with what to look at.
+        """
+        end = time.monotonic() + patience
+        while True:
+            server = await self.find(name)
+            if server is None:
+                raise ValueError(f"the Secret {self.namespace}/{name} was removed meanwhile")
+            if server.is_issued:
+                return server
+            if server.problem:
+                raise ValueError(f"the certificate {name} is not issued: {server.problem}")
+            if time.monotonic() >= end:
+                raise TimeoutError(
+                    f"the Edge API did not issue the certificate {name} within {patience:g} s. Its "
+                    "log says why: journalctl -u flotta-edge-api on its host, or kubectl -n "
+                    f"{self.namespace} logs deploy/flotta-edge-api"
+                )
+            await asyncio.sleep(interval)
+
+    async def _find(self, name: str) -> Secret | None:
+        if not is_subdomain(name):
+            raise ValueError(
+                f"{name!r} cannot be the name of a Secret: use lower-case letters, digits and -"
+            )
+        secret = await self.client.get_or_none(SECRET, name, self.namespace)
+        if secret is not None and not is_server(secret):
+            raise ValueError(
+                f"the Secret {self.namespace}/{name} does not ask for the certificate of a server; "
+                "choose another name"
+            )
+        return secret
+
+    async def _write(self, secret: Secret, names: Sequence[str]) -> None:
+        metadata = secret["metadata"]
+        patch = {
+            "metadata": {
+                "resourceVersion": metadata["resourceVersion"],
+                "annotations": {SERVER_ERROR_ANNOTATION: None},  # it is of the former request
+            },
+            "data": {REQUEST_KEY: encode_request(names)},
+        }
+        await self.client.merge_patch(SECRET, metadata["name"], self.namespace, patch)
