@@ -65,12 +65,14 @@ class Place:
         check_mode: bool = False,
         wait_timeout: float | None = None,
         delete_data: bool = False,
+        components: tuple[str, ...] = ("edge_api", "operator"),
     ) -> UninstallOutcome:
         if wait_timeout is None:
             wait_timeout = 60 if delete_data else 0
         return await uninstall(
             client or self.client,
             self.namespace,
+            components=components,
             delete_data=delete_data,
             check_mode=check_mode,
             wait_timeout=wait_timeout,

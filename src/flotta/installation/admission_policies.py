@@ -13,6 +13,7 @@ from flotta.installation.metadata import new_object
 from flotta.installation.rbac import actual_namespace, needed_roles
 from flotta.installation.settings import Installation
 from flotta.installation.warning_policy import render_warning_policy
+from flotta.own_names import OPERATOR
 from flotta.resources.objects.meta import Manifest, Resource
 from flotta.resources.roles import Role, Rule
 
@@ -32,7 +33,9 @@ def render_admission_policies(installation: Installation) -> list[Resource]:
                 rendered += _render(installation, role, rule, _except_namespaces(rule, others))
             if rule.except_true:
                 rendered += _render(installation, role, rule, _except_true(rule))
-    return [*rendered, *render_warning_policy(installation)]
+    if OPERATOR in installation.programs:
+        rendered += render_warning_policy(installation)
+    return rendered
 
 
 def _render(

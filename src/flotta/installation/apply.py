@@ -6,11 +6,13 @@ normalisation are never reported as differences, and check mode is the same path
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from flotta.installation import kinds, names
 from flotta.installation.diff import ObjectChange, diff_objects
 from flotta.installation.errors import TERMINATING, InstallationError, describe_error
+from flotta.installation.metadata import component_of
 from flotta.resources.client import (
     ApiError,
     Client,
@@ -33,6 +35,14 @@ from flotta.resources.views import (
 
 # Kinds that a cluster need not serve, with the setting that adds an object of the kind.
 OPTION_OF_KIND = {"Route": "route", "ServiceMonitor": "service_monitor"}
+
+
+class Scope(NamedTuple):
+    """Objects that belong together, by where they are and the component in their labels."""
+
+    namespaces: Collection[str]
+    cluster_wide: bool  # whether objects without a namespace are meant, too
+    components: Collection[str]
 
 
 class Applier:
@@ -128,21 +138,22 @@ class Applier:
         except ApiError as error:
             raise describe_error(error, title) from error
 
-    async def prune(self, rendered: Iterable[Resource], namespaces: Iterable[str]) -> None:
-        """Remove what flotta created in these namespaces or cluster-wide and no longer renders."""
+    async def prune(self, rendered: Iterable[Resource], scope: Scope) -> None:
+        """Remove what flotta created in a scope and no longer renders."""
         wanted = {names.object_identity(obj) for obj in rendered}
-        for kind, obj in await self.list_own(namespaces):
+        for kind, obj in await self.list_own(scope):
             if names.object_identity(obj) not in wanted:
                 await self.remove(obj, kind)
 
-    async def list_own(self, namespaces: Iterable[str]) -> list[tuple[Kind[Resource], Resource]]:
-        """Return what flotta created, cluster-wide or in these namespaces, in order of removal."""
+    async def list_own(self, scope: Scope) -> list[tuple[Kind[Resource], Resource]]:
+        """Return what flotta created in a scope, in order of removal."""
         found: list[tuple[Kind[Resource], Resource]] = []
         for kind in kinds.RENDERED:
-            places: Iterable[str | None] = namespaces if kind.namespaced else (None,)
+            cluster = (None,) if scope.cluster_wide else ()
+            places: Iterable[str | None] = scope.namespaces if kind.namespaced else cluster
             for place in places:
                 found += [(kind, obj) for obj in await self.list_objects(kind, place, names.OURS)]
-        return found
+        return [(kind, obj) for kind, obj in found if component_of(obj) in scope.components]
 
     async def list_objects(
         self, kind: Kind[ResourceT], namespace: str | None = None, selector: str | None = None

@@ -77,10 +77,12 @@ def _storage_environment(installation: Installation) -> dict[str, str]:
 
 
 def render_config_maps(installation: Installation) -> list[ConfigMap]:
-    """Return both ConfigMaps; their names are documented."""
+    """Return a ConfigMap for each program; their names are documented."""
+    config_maps = {EDGE_API: names.EDGE_API_CONFIG, OPERATOR: names.OPERATOR_CONFIG}
     return [
-        _render_config_map(installation, names.EDGE_API_CONFIG, EDGE_API),
-        _render_config_map(installation, names.OPERATOR_CONFIG, OPERATOR),
+        _render_config_map(installation, name, component)
+        for component, name in config_maps.items()
+        if component in installation.programs
     ]
 
 
@@ -94,7 +96,7 @@ def _render_config_map(installation: Installation, name: str, component: str) ->
 def render_secrets(installation: Installation) -> list[Secret]:
     """Return the Secret with the S3 administrator's access key, if the user set one."""
     storage = installation.provisioner
-    if storage is None or not storage.access_key:
+    if storage is None or not storage.access_key or OPERATOR not in installation.programs:
         return []
     data = {
         "AWS_ACCESS_KEY_ID": storage.access_key,

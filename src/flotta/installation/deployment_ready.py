@@ -6,6 +6,7 @@ The reasons are explained in docs/reference/reasons.md#while-kubernetes-starts-t
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from functools import partial
 
 from flotta.installation import kinds, names
@@ -44,22 +45,25 @@ SHOWN_LENGTH = 400  # characters of a log line in a message
 
 
 class DeploymentReadiness:
-    """Waits for the two Deployments of a namespace."""
+    """Waits for the Deployments of programs in a namespace."""
 
-    def __init__(self, applier: Applier, namespace: str, image: str) -> None:
+    def __init__(
+        self, applier: Applier, namespace: str, image: str, programs: Iterable[str]
+    ) -> None:
         self._applier = applier
+        self._programs = programs
         self._namespace = namespace
         self._image = image
         self._since: dict[tuple[str, str], float] = {}
 
     async def wait(self, wait_timeout: float) -> None:
-        """Return when both are rolled out.
+        """Return when all are rolled out.
 
         Raises InstallationError with the reason of a pod when they are not after `wait_timeout`
         seconds, or as soon as waiting longer is useless.
         """
         deadline = Deadline(wait_timeout)
-        for name in names.PROGRAMS:
+        for name in self._programs:
             if not await deadline.wait_until(partial(self._is_ready, name)):
                 found = await self._find_reason(name)
                 raise await self._describe_failure(name, found, f"after {wait_timeout:.0f} s")

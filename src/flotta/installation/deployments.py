@@ -24,12 +24,13 @@ GRACE_SECONDS = 30  # seconds from SIGTERM to SIGKILL
 
 
 def render_deployments(installation: Installation) -> list[Resource]:
-    """Return both Deployments and the budget that keeps one Edge API running in maintenance."""
-    return [
-        _render_operator(installation),
-        _render_edge_api(installation),
-        *_render_budgets(installation),
-    ]
+    """Return the Deployments, and the budget that keeps one Edge API running in maintenance."""
+    rendered: list[Resource] = []
+    if OPERATOR in installation.programs:
+        rendered.append(_render_operator(installation))
+    if EDGE_API in installation.programs:
+        rendered += [_render_edge_api(installation), *_render_budgets(installation)]
+    return rendered
 
 
 def _render_operator(installation: Installation) -> Deployment:

@@ -7,7 +7,8 @@ from typing import TypedDict, cast
 
 from flotta.installation import kinds, names
 from flotta.installation.admission_policies import render_admission_policies
-from flotta.installation.apply import Applier, is_ours, refuse_terminating
+from flotta.installation.apply import Applier, Scope, is_ours, refuse_terminating
+from flotta.installation.cluster_scope import find_other_namespace
 from flotta.installation.deployment_ready import DeploymentReadiness
 from flotta.installation.diff import ObjectChange
 from flotta.installation.edge_api_endpoint import (
@@ -24,10 +25,10 @@ from flotta.installation.manifests import (
     render_programs,
 )
 from flotta.installation.metadata import new_object, version_label
-from flotta.installation.networking import render_service
+from flotta.installation.networking import render_services
 from flotta.installation.objects import Deployment
 from flotta.installation.settings import Installation
-from flotta.own_names import OPERATOR
+from flotta.own_names import EDGE_API, OPERATOR
 from flotta.resources.client import ApiError, Client
 from flotta.resources.kinds import GROUP, SECRET
 from flotta.resources.objects.core import Secret
@@ -43,6 +44,7 @@ class VersionInfo(TypedDict, total=False):
 class InstallOutcome:
     """The outcome. `endpoint` is `host:port` for devices, empty while it is not known.
 
+    Without the component `edge_api`, `endpoint` and `server_names` are empty.
     The previous version and image are empty if nothing was installed; `warnings` are sentences.
     """
 
@@ -67,16 +69,19 @@ async def install(
     applier = Applier(client, check_mode=check_mode)
     cluster_version = await _read_cluster_version(client)
     await _refuse_obstacles(applier, installation)
-    before = await applier.get_or_none(kinds.DEPLOYMENT, OPERATOR, installation.namespace)
+    before = await applier.get_or_none(
+        kinds.DEPLOYMENT, installation.programs[0], installation.namespace
+    )
     installation = await _apply_all(applier, installation, wait_timeout=wait_timeout)
     if wait_timeout and not check_mode:
-        await DeploymentReadiness(applier, installation.namespace, installation.image).wait(
-            wait_timeout
-        )
+        await DeploymentReadiness(
+            applier, installation.namespace, installation.image, installation.programs
+        ).wait(wait_timeout)
+    served = EDGE_API in installation.programs
     return InstallOutcome(
         changes=applier.changes,
-        endpoint=edge_api_endpoint(installation),
-        server_names=installation.certificate_names,
+        endpoint=edge_api_endpoint(installation) if served else "",
+        server_names=installation.certificate_names if served else (),
         cluster_version=cluster_version,
         version=installation.version,
         image=installation.image,
@@ -119,15 +124,27 @@ async def _apply_all(
     if await applier.serves(kinds.ADMISSION_POLICY):
         for obj in render_admission_policies(installation):
             await applier.apply(obj)
-    service = await applier.apply(render_service(installation))
     await _refuse_missing_secret(applier, installation)
-    installation = await add_found_names(applier, installation, service, wait_timeout=wait_timeout)
+    for service in render_services(installation):
+        applied = await applier.apply(service)
+        installation = await add_found_names(
+            applier, installation, applied, wait_timeout=wait_timeout
+        )
     for obj in render_programs(installation):
         await applier.apply(obj)
-    places = (installation.namespace, names.STORAGE_NAMESPACE)
     rendered = [*render_objects(installation), *_kept_secrets(installation)]
-    await applier.prune(rendered, places)
+    await applier.prune(rendered, await _managed_scope(applier, installation))
     return installation
+
+
+async def _managed_scope(applier: Applier, installation: Installation) -> Scope:
+    """Return where objects are that this installation would have rendered if they were wanted."""
+    whole = set(installation.programs) == set(names.COMPONENT_PROGRAMS.values())
+    return Scope(
+        (installation.namespace, names.STORAGE_NAMESPACE),
+        not await find_other_namespace(applier, installation.namespace),
+        (*installation.programs, *([names.METRICS_SERVICE] if whole else [])),
+    )
 
 
 def _kept_secrets(installation: Installation) -> list[Secret]:
@@ -154,20 +171,18 @@ async def _refuse_obstacles(applier: Applier, installation: Installation) -> Non
         raise InstallationError(
             "The CRDs are not installed yet; run the module flotta.edge.crds first"
         )
-    binding = await applier.get_or_none(kinds.CLUSTER_ROLE_BINDING, OPERATOR)
-    if binding is None or not is_ours(binding):
-        return
-    for subject in binding.get("subjects") or ():
-        if subject.get("namespace") != installation.namespace:
-            raise InstallationError(
-                f"The control plane is already installed in namespace {subject.get('namespace')}, "
-                "and a cluster can have only one; use that namespace, or uninstall it there first"
-            )
+    if other := await find_other_namespace(applier, installation.namespace):
+        raise InstallationError(
+            f"The control plane is already installed in namespace {other}, "
+            "and a cluster can have only one; use that namespace, or uninstall it there first"
+        )
 
 
 async def _refuse_missing_secret(applier: Applier, installation: Installation) -> None:
     storage, namespace = installation.provisioner, installation.namespace
     if applier.check_mode or storage is None or storage.access_key:
+        return
+    if OPERATOR not in installation.programs:
         return
     if not await applier.exists(SECRET, names.S3_SECRET, namespace):
         raise InstallationError(

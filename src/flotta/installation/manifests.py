@@ -7,7 +7,7 @@ from flotta.installation.admission_policies import render_admission_policies
 from flotta.installation.configuration import render_config_maps, render_secrets
 from flotta.installation.deployments import render_deployments
 from flotta.installation.metadata import new_object
-from flotta.installation.networking import render_optional_objects, render_service
+from flotta.installation.networking import render_optional_objects, render_services
 from flotta.installation.rbac import render_rbac
 from flotta.installation.settings import Installation
 from flotta.resources.kinds import NAMESPACE
@@ -21,7 +21,7 @@ def render_objects(installation: Installation) -> list[Resource]:
         render_namespace(installation),
         *render_prerequisites(installation),
         *render_admission_policies(installation),
-        render_service(installation),
+        *render_services(installation),
         *render_programs(installation),
     ]
 

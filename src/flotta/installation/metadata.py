@@ -54,6 +54,11 @@ def _own_labels(installation: Installation, component: str) -> dict[str, str]:
     }
 
 
+def component_of(obj: Resource) -> str:
+    """Return the component to which an object of ours belongs, as `new_object` was told."""
+    return labels_of(obj).get(names.NAME, "")
+
+
 def version_label(obj: Resource | None) -> str:
     """Return the version of flotta that wrote an object, "" without an object or a label."""
     return labels_of(obj).get(names.VERSION, "") if obj is not None else ""

@@ -16,12 +16,13 @@ COMPONENT = "app.kubernetes.io/component"
 VERSION = "app.kubernetes.io/version"
 OURS = f"{MANAGED_BY}={FIELD_MANAGER},{PART_OF}=flotta"
 
-PROGRAMS = (OPERATOR, EDGE_API)
+# The programs by the names of components, in the order in which they are waited for.
+COMPONENT_PROGRAMS = {"operator": OPERATOR, "edge_api": EDGE_API}
 PROVISIONER = "flotta-provisioner"  # the role of an operator with an S3 server
 OPERATOR_CONFIG = "flotta-manager-config"
 EDGE_API_CONFIG = "flotta-edge-api-config"
 S3_SECRET = "flotta-s3-admin"  # noqa: S105 - the name of an object
-METRICS_SERVICE = "flotta-metrics"
+METRICS_SERVICE = "flotta-metrics"  # a component as well, of what both programs share
 INSTALLER = "flotta-installer"
 STORAGE_NAMESPACE = "openshift-storage"
 METRICS_PORT = 8080  # TCP, of both programs

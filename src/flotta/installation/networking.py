@@ -15,10 +15,14 @@ PASSTHROUGH = {
     "nginx.ingress.kubernetes.io/ssl-passthrough": "true",
     "nginx.ingress.kubernetes.io/backend-protocol": "HTTPS",
 }
-METRICS_COMPONENT = "flotta-metrics"  # the label by which the ServiceMonitor selects its Service
 
 
-def render_service(installation: Installation) -> objects.Service:
+def render_services(installation: Installation) -> list[objects.Service]:
+    """Return the Service for devices, if there is an Edge API."""
+    return [_render_service(installation)] if EDGE_API in installation.programs else []
+
+
+def _render_service(installation: Installation) -> objects.Service:
     """Return the Service for devices, without the ports of metrics and probes."""
     port: dict[str, object] = {
         "name": "devices",
@@ -40,9 +44,10 @@ def render_service(installation: Installation) -> objects.Service:
 def render_optional_objects(installation: Installation) -> list[Resource]:
     """Return the objects of the optional parts that the user chose."""
     chosen: list[Resource] = []
-    if installation.ingress is not None:
+    served = EDGE_API in installation.programs
+    if served and installation.ingress is not None:
         chosen.append(_render_ingress(installation, installation.ingress))
-    if installation.route is not None:
+    if served and installation.route is not None:
         chosen.append(_render_route(installation, installation.route))
     if installation.network_policy is not None:
         chosen += _render_network_policies(installation, installation.network_policy)
@@ -88,9 +93,12 @@ def _render_network_policies(
     """Return a policy for each program; probes of the kubelet pass any policy."""
     peers = [{"ipBlock": {"cidr": network}} for network in policy.device_networks]
     devices = {"from": peers, "ports": [{"protocol": "TCP", "port": "devices"}]}
+    metrics = _allow_metrics(policy)
+    allowed = {EDGE_API: [devices, *metrics], OPERATOR: metrics}
     return [
-        _render_network_policy(installation, EDGE_API, [devices, *_allow_metrics(policy)]),
-        _render_network_policy(installation, OPERATOR, _allow_metrics(policy)),
+        _render_network_policy(installation, program, rules)
+        for program, rules in allowed.items()
+        if program in installation.programs
     ]
 
 
@@ -125,13 +133,13 @@ def _render_service_monitor(
         installation,
         kinds.SERVICE_MONITOR,
         names.METRICS_SERVICE,
-        METRICS_COMPONENT,
+        names.METRICS_SERVICE,
         labels=monitor.labels,
     )
     scraped["spec"] = {
         "endpoints": [{"port": "metrics", "path": "/metrics", "interval": monitor.interval}],
         "namespaceSelector": {"matchNames": [installation.namespace]},
-        "selector": {"matchLabels": selector_labels(METRICS_COMPONENT)},
+        "selector": {"matchLabels": selector_labels(names.METRICS_SERVICE)},
     }
     return [_render_metrics_service(installation), scraped]
 
@@ -144,7 +152,7 @@ def _render_metrics_service(installation: Installation) -> objects.Service:
         "port": names.METRICS_PORT,
         "targetPort": "metrics",
     }
-    service = new_object(installation, kinds.SERVICE, names.METRICS_SERVICE, METRICS_COMPONENT)
+    service = new_object(installation, kinds.SERVICE, names.METRICS_SERVICE, names.METRICS_SERVICE)
     service["spec"] = {
         "clusterIP": "None",
         "selector": {names.PART_OF: "flotta"},

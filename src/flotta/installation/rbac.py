@@ -38,9 +38,13 @@ def render_rbac(installation: Installation) -> list[Resource]:
 
 
 def needed_roles(installation: Installation) -> list[roles.Role]:
-    """Return the roles that are rendered: only an operator with an S3 server writes Secrets."""
+    """Return the roles of the programs; only an operator with an S3 server writes Secrets."""
     without = set() if installation.provisioner is not None else {names.PROVISIONER}
-    return [role for role in roles.load().roles if role.name not in without]
+    return [
+        role
+        for role in roles.load().roles
+        if role.name not in without and not role.users.isdisjoint(installation.programs)
+    ]
 
 
 def _namespaces(installation: Installation, role: roles.Role) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from flotta import __version__
 from flotta.dns1123 import is_label
 from flotta.fleet.claim_ownership import NOOBAA_CLASS
+from flotta.installation import names
 from flotta.installation.options import (
     NO_KEYS,
     Ingress,
@@ -86,6 +87,7 @@ class Installation:
     """
 
     namespace: str = NAMESPACE.default
+    components: tuple[str, ...] = table.COMPONENTS.default
     image: str = IMAGE
     image_pull_policy: str = table.IMAGE_PULL_POLICY.default
     image_pull_secrets: tuple[str, ...] = ()
@@ -119,6 +121,7 @@ class Installation:
 
     def __post_init__(self) -> None:
         _check_label("namespace", self.namespace)
+        check_components(self.components)
         for setting in CHECKED:
             setting.check(getattr(self, setting.option), setting.option)
         if not self.image or any(letter.isspace() for letter in self.image):
@@ -144,6 +147,11 @@ class Installation:
                 "bucket_for_every_device needs an S3 server: set s3, or bucket_storage_class of "
                 "another provisioner"
             )
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The programs that are installed."""
+        return programs_of(self.components)
 
     @property
     def certificate_names(self) -> tuple[str, ...]:
@@ -186,6 +194,18 @@ class Installation:
             if item.name in given:
                 _check_type(item.name, str(item.type), given[item.name])
         return cls(**{name: _convert(name, value) for name, value in given.items()})
+
+
+def programs_of(components: Collection[str]) -> tuple[str, ...]:
+    """Return the names of the programs of components."""
+    return tuple(name for key, name in names.COMPONENT_PROGRAMS.items() if key in components)
+
+
+def check_components(components: Collection[str]) -> None:
+    """Raise ValueError unless there are components and all are known."""
+    known = table.COMPONENTS.values
+    if not components or not set(components) <= set(known):
+        raise ValueError(f"components is {list(components)}; use a list of {' and '.join(known)}")
 
 
 def _convert(name: str, value: object) -> Any:

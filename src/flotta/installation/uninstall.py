@@ -8,14 +8,16 @@ runs, because it decommissions devices and deletes buckets.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import product
 
 from flotta.fleet.registration_batches import BATCH_LABEL
 from flotta.fleet.tombstones import CONFIRMED_ANNOTATION, RECORD_LABEL, make_confirmation
 from flotta.installation import kinds, names
-from flotta.installation.apply import Applier, is_ours
+from flotta.installation.apply import Applier, Scope, is_ours
+from flotta.installation.cluster_scope import find_other_namespace
 from flotta.installation.deadline import Deadline
 from flotta.installation.diff import ObjectChange
 from flotta.installation.errors import InstallationError
@@ -23,9 +25,11 @@ from flotta.installation.finalizers import OWN_FINALIZERS, release_objects
 from flotta.installation.metadata import version_label
 from flotta.installation.namespace_contents import list_contents
 from flotta.installation.objects import Deployment
+from flotta.installation.settings import check_components, programs_of
 from flotta.own_names import (
     CA_SECRET,
     CERTIFICATES_CONFIG_MAP,
+    EDGE_API,
     HOST_SECRET,
     OPERATOR,
     REGISTRATION_SELECTOR,
@@ -45,6 +49,7 @@ from flotta.resources.kinds import (
 )
 from flotta.resources.objects.storage import BucketClaim
 from flotta.resources.views import finalizers_of, name_of, namespace_of, status_of
+from flotta.settings.installation import COMPONENTS
 
 FLEET = tuple(kind for kind in ALL if kind.group == GROUP)
 
@@ -63,29 +68,38 @@ async def uninstall(
     client: Client,
     namespace: str,
     *,
+    components: Collection[str] = COMPONENTS.default,
     delete_data: bool,
     check_mode: bool,
     wait_timeout: float,
 ) -> UninstallOutcome:
-    """Remove everything that was installed, and with `delete_data` the fleet.
+    """Remove what was installed of these components, and with `delete_data` what they store.
+
+    The operator's data is the fleet, that of the Edge API are the certificates.
 
     `wait_timeout` is the time in seconds for all of it; 0 does not wait. Raises InstallationError.
     """
-    if delete_data and not wait_timeout:
+    check_components(components)
+    programs = programs_of(components)
+    if delete_data and OPERATOR in programs and not wait_timeout:
         raise InstallationError(
             "delete_data needs wait=true: the operator cleans up after devices and buckets before "
             "it is removed itself"
         )
     applier = Applier(client, check_mode=check_mode)
-    uninstaller = Uninstaller(applier, namespace, Deadline(wait_timeout), wait_timeout)
-    operator = await applier.get_or_none(kinds.DEPLOYMENT, OPERATOR, namespace)
-    uninstaller.outcome.previous_version = version_label(operator)
-    if delete_data:
-        await uninstaller.remove_fleet(operator)
-    await uninstaller.remove_programs()
-    if delete_data:
+    uninstaller = Uninstaller(applier, namespace, programs, Deadline(wait_timeout), wait_timeout)
+    before = await applier.get_or_none(kinds.DEPLOYMENT, programs[0], namespace)
+    uninstaller.outcome.previous_version = version_label(before)
+    if delete_data and OPERATOR in programs:
+        await uninstaller.remove_fleet(before)
+    stays = await uninstaller.finds_others()
+    await uninstaller.remove_programs(with_shared=not stays)
+    if delete_data and EDGE_API in programs:
         await uninstaller.remove_certificates()
-    await uninstaller.remove_namespace(keep_data=not delete_data)
+    if not (delete_data and OPERATOR in programs):
+        await uninstaller.note_kept_fleet()
+    if not stays:
+        await uninstaller.remove_namespace()
     return uninstaller.outcome
 
 
@@ -93,10 +107,16 @@ class Uninstaller:
     """The steps, in the order in which they are taken."""
 
     def __init__(
-        self, applier: Applier, namespace: str, deadline: Deadline, wait_timeout: float
+        self,
+        applier: Applier,
+        namespace: str,
+        programs: Collection[str],
+        deadline: Deadline,
+        wait_timeout: float,
     ) -> None:
         self._applier = applier
         self._namespace = namespace
+        self._programs = programs
         self._deadline = deadline
         self._timeout = wait_timeout
         self.outcome = UninstallOutcome(changes=applier.changes)
@@ -182,23 +202,42 @@ class Uninstaller:
             f"({shown or 'bucket claims'}): {reason}"
         )
 
-    async def remove_programs(self) -> None:
-        """Remove every object that was rendered, then what its pods left behind."""
-        places = (self._namespace, names.STORAGE_NAMESPACE)
-        for kind, obj in await self._applier.list_own(places):
+    async def finds_others(self) -> bool:
+        """Tell whether another program of ours stays in the namespace."""
+        others = set(names.COMPONENT_PROGRAMS.values()) - set(self._programs)
+        found = [
+            await self._applier.exists(kinds.DEPLOYMENT, name, self._namespace) for name in others
+        ]
+        return any(found)
+
+    async def remove_programs(self, *, with_shared: bool) -> None:
+        """Remove every object that was rendered for them, then what their pods left behind.
+
+        `with_shared` includes the objects that all programs share.
+        """
+        scope = Scope(
+            (self._namespace, names.STORAGE_NAMESPACE),
+            not await find_other_namespace(self._applier, self._namespace),
+            (*self._programs, *([names.METRICS_SERVICE] if with_shared else [])),
+        )
+        for kind, obj in await self._applier.list_own(scope):
             await self._applier.remove(obj, kind)
         await self._wait(
             self._pods_are_gone,
             f"Pods of the control plane still exist after {self._timeout:.0f} s; "
             f"look at: kubectl --namespace {self._namespace} get pods",
         )
+        if OPERATOR in self._programs:
+            await self._remove_lease()
+
+    async def _remove_lease(self) -> None:
         lease = await self._applier.get_or_none(LEASE, OPERATOR, self._namespace)
         if lease is not None:
             await self._applier.remove(lease, LEASE)
 
     async def _pods_are_gone(self) -> bool:
-        selector = f"{names.PART_OF}=flotta"
-        for kind in (kinds.REPLICA_SET, kinds.POD):
+        for kind, program in product((kinds.REPLICA_SET, kinds.POD), self._programs):
+            selector = f"{names.PART_OF}=flotta,{names.NAME}={program}"
             if await self._applier.list_objects(kind, self._namespace, selector):
                 return False
         return True
@@ -224,11 +263,9 @@ class Uninstaller:
             if config_map is not None:
                 await self._applier.remove(config_map, CONFIG_MAP)
 
-    async def remove_namespace(self, *, keep_data: bool) -> None:
+    async def remove_namespace(self) -> None:
         """Remove the namespace if flotta created it and nothing would be lost with it."""
         live = await self._applier.get_or_none(NAMESPACE, self._namespace)
-        if keep_data:
-            await self._note_kept_fleet()
         if live is None or not is_ours(live):
             return
         left = await self._list_losses()
@@ -253,7 +290,8 @@ class Uninstaller:
         if not await self._deadline.wait_until(condition):
             raise InstallationError(sentence)
 
-    async def _note_kept_fleet(self) -> None:
+    async def note_kept_fleet(self) -> None:
+        """Note how many objects of the fleet stay."""
         for kind in FLEET:
             if count := len(await self._applier.list_objects(kind)):
                 self.outcome.kept.append(f"{count} {kind.kind}")

@@ -12,6 +12,13 @@ STATE = Choice(
     option="state",
     role_input="operator_state",
 )
+COMPONENTS = Words(
+    help="Components that are installed, or with the state `absent` removed; others stay as they "
+    "are.",
+    values=("edge_api", "operator"),
+    default=("edge_api", "operator"),
+    option="components",
+)
 ENGINE = Choice(
     help="What serves the resource API: the embedded server on SQLite, or a Kubernetes cluster.",
     values=("embedded", "kubernetes"),
@@ -248,6 +255,7 @@ MANIFESTS: tuple[Setting[object], ...] = (
 )
 INSTALLATION: tuple[Setting[object], ...] = (
     STATE,
+    COMPONENTS,
     ENGINE,
     ADDRESS,
     FURTHER_SERVER_NAMES,

@@ -215,8 +215,14 @@ class Words(Setting[tuple[str, ...]]):
     """A list: separated by commas in the environment, a repeated option on a command line."""
 
     default: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()  # the words that there are; empty means any
     TYPE: ClassVar[str] = "list"
     ANSIBLE_TYPE: ClassVar[str] = "list"
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that there are, empty for any."""
+        return self.values
 
     def parse(self, text: str, name: str) -> tuple[str, ...]:
         """Return the words; the default when there is nothing between the commas."""

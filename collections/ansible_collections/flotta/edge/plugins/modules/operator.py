@@ -26,6 +26,15 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  components:
+    description:
+      - Components that are installed, or with O(state=absent) removed; others stay as they are.
+      - The data of V(operator) are devices, workloads and buckets, that of V(edge_api) the certificates, where O(delete_data=true)
+        removes them.
+    type: list
+    elements: str
+    choices: [edge_api, operator]
+    default: [edge_api, operator]
   namespace:
     description:
       - Namespace of the control plane.
@@ -304,7 +313,7 @@ options:
     description:
       - "Whether uninstalling also removes all stored data: devices, workloads, certificates and buckets."
       - Used with O(state=absent) only. Devices are decommissioned while the operator still runs, so it needs
-        O(wait=true).
+        O(wait=true) if O(components) has V(operator).
     type: bool
     default: false
 extends_documentation_fragment:
@@ -346,6 +355,11 @@ EXAMPLES = r"""
       access_key: "{{ s3_access_key }}"
       secret_key: "{{ s3_secret_key }}"
 
+- name: Uninstall the operator alone
+  flotta.edge.operator:
+    state: absent
+    components: [operator]
+
 - name: Uninstall the control plane and keep the data of the fleet
   flotta.edge.operator:
     state: absent
@@ -359,7 +373,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 endpoint:
-  description: Host and port at which devices reach the Edge API, empty while a load balancer has no address.
+  description: Host and port at which devices reach the Edge API, empty while a load balancer has no address and without V(edge_api)
+    in O(components).
   type: str
   returned: with O(state=present)
   sample: edge.example.com:30043
@@ -449,6 +464,12 @@ NETWORK_POLICY = {
 SERVICE_MONITOR = {"interval": {"type": "str", "default": "30s"}, "labels": {"type": "dict"}}
 SETTINGS = {
     "namespace": {"type": "str", "default": "flotta"},
+    "components": {
+        "type": "list",
+        "elements": "str",
+        "choices": ["edge_api", "operator"],
+        "default": ["edge_api", "operator"],
+    },
     "image": {"type": "str"},
     "image_pull_policy": {
         "type": "str",
@@ -495,6 +516,7 @@ class Parameters(api.Connection):
     wait_timeout: int  # seconds
     delete_data: bool
     namespace: str
+    components: list[str]
     settings: Mapping[str, object]  # `Installation.from_parameters` checks them
 
     @property
@@ -507,7 +529,8 @@ def read_parameters(module: AnsibleModule) -> Parameters:
     """Return the parameters of the module."""
     given = dict(module.params)
     settings = {name: given.pop(name) for name in SETTINGS}
-    return Parameters(**given, namespace=module.params["namespace"], settings=settings)
+    shared = {name: module.params[name] for name in ("namespace", "components")}
+    return Parameters(**given, **shared, settings=settings)
 
 
 async def ensure_present(module: AnsibleModule, client: Client, parameters: Parameters) -> Manifest:
@@ -544,6 +567,7 @@ async def ensure_absent(module: AnsibleModule, client: Client, parameters: Param
     found = await uninstall(
         client,
         parameters.namespace,
+        components=parameters.components,
         delete_data=parameters.delete_data,
         check_mode=module.check_mode,
         wait_timeout=parameters.effective_timeout,
