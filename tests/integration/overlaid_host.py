@@ -34,6 +34,7 @@ esac
 LOGS = '#!/bin/sh\necho "$0 $*" >>{calls}\n'
 PODMAN = LOGS + '[ "$1" != --version ] || echo "podman version {version}"\n'
 TMPFILES = LOGS + """sed -n 's/^d \\([^ ]*\\).*/\\1/p' "$2" | xargs -r mkdir -p\n"""
+COMMANDS = ("flotta", "flotta-configuration-api")  # that roles put on the path
 WHEEL = "flotta_edge-9.9.9-py3-none-any.whl"
 
 
@@ -149,6 +150,8 @@ class OverlaidHost:
             )
             tag = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
             wheel.writestr(f"{info}/WHEEL", tag)
+            commands = "".join(f"{name} = nothing:main\n" for name in COMMANDS)
+            wheel.writestr(f"{info}/entry_points.txt", f"[console_scripts]\n{commands}")
             wheel.writestr(f"{info}/RECORD", "")
         # An archive needs content.
         with tarfile.open(self.folder / "wheels.tar", "w") as archive:

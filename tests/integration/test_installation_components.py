@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 from installation_site import S3, Place, add_data, titles
 
-from flotta.installation.kinds import DEPLOYMENT
-from flotta.resources.kinds import EDGE_DEVICE, NAMESPACE, SECRET
+from flotta.edge_api.settings import Settings as EdgeApiSettings
+from flotta.installation.crds import remove_crds
+from flotta.installation.errors import InstallationError
+from flotta.installation.kinds import CLUSTER_ROLE, DEPLOYMENT, ROLE
+from flotta.installation.uninstall import uninstall
+from flotta.resources.client import Client
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE, SECRET
+from servers.api_server import KubernetesApi
+
+CA = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
 
 EDGE_API = {"components": ["edge_api"]}
 OPERATOR = {"components": ["operator"]}
@@ -53,7 +64,76 @@ async def test_each_part_takes_its_own_data_with_it(place: Place) -> None:
     assert await place.client.list(EDGE_DEVICE) == []
 
 
-@pytest.mark.parametrize("components", [[], ["edge_api", "gateway"]])
-async def test_unknown_parts_are_refused(place: Place, components: list[str]) -> None:
-    with pytest.raises(ValueError, match="use a list of edge_api and operator"):
-        await place.present(components=components)
+STORE = {"backend": "remote", "remote_backend_url": "https://store.example:8443", **EDGE_API}
+# An Edge API has these for its certificates, and a user may have created Secrets for it.
+IN_ITS_NAMESPACE = {
+    "secrets": {"get", "list", "watch", "create", "update", "delete"},
+    "configmaps": {"get", "list", "watch", "create", "patch", "delete"},
+}
+
+
+@pytest.fixture
+async def bare_place(bare_kubernetes: KubernetesApi) -> AsyncIterator[Place]:
+    """Return a namespace of a cluster that has no kinds of ours."""
+    async with await Client.connect(str(bare_kubernetes.kubeconfig())) as client:
+        await remove_crds(client, check_mode=False, force=True, wait_timeout=60)
+        yield Place(bare_kubernetes, client, "alone")
+        await uninstall(client, "alone", delete_data=False, check_mode=False, wait_timeout=60)
+
+
+async def test_an_edge_api_with_a_store_of_its_own_needs_neither_our_kinds_nor_the_cluster(
+    bare_place: Place,
+) -> None:
+    place = bare_place
+    given = {**STORE, "remote_backend_ca_pem": CA, "remote_backend_timeout": "500ms"}
+    async with place.kubelet():
+        first = await place.present(wait_timeout=60, **given)
+        assert titles(await place.present(wait_timeout=60, **given)) == []
+    assert first.warnings == []
+    assert await place.ours() == [
+        "Deployment flotta-edge-api",
+        "PodDisruptionBudget flotta-edge-api",
+        "Service flotta-edge-api",
+        "ConfigMap flotta-edge-api-config",
+        "ConfigMap flotta-remote-backend-ca",
+        "RoleBinding flotta-edge-api",
+        "Role flotta-edge-api",
+        "ServiceAccount flotta-edge-api",
+    ]
+    role = await place.get(ROLE, "flotta-edge-api")
+    found = {rule["resources"][0]: set(rule["verbs"]) for rule in role["rules"]}
+    assert found == IN_ITS_NAMESPACE
+    settings = (await place.get(CONFIG_MAP, "flotta-edge-api-config"))["data"]
+    assert settings["REMOTE_BACKEND_URL"] == "https://store.example:8443"
+    read = EdgeApiSettings.from_environment(settings)
+    assert read.remote is not None
+    assert (read.backend, read.remote.timeout) == ("remote", 0.5)
+    pod = (await place.get(DEPLOYMENT, "flotta-edge-api"))["spec"]["template"]["spec"]
+    assert read.remote.ca_file == Path("/etc/flotta/remote-backend/ca.crt")
+    mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+    assert mounts["store"] == "/etc/flotta/remote-backend"
+    without = await place.present(**STORE)
+    assert f"ConfigMap {place.namespace}/flotta-remote-backend-ca" in titles(without)
+    outcome = await place.absent(components=("edge_api",), wait_timeout=60)
+    assert (await place.ours(), outcome.kept) == ([], [])
+
+
+async def test_a_store_of_its_own_takes_the_rights_for_the_fleet_away(place: Place) -> None:
+    await place.present(**EDGE_API)
+    assert await place.client.get_or_none(CLUSTER_ROLE, "flotta-edge-api")
+    await place.present(**STORE)
+    assert await place.client.get_or_none(CLUSTER_ROLE, "flotta-edge-api") is None
+    assert not any("Admission" in title for title in await place.ours())
+
+
+async def test_several_edge_apis_with_stores_stand_beside_one_control_plane(place: Place) -> None:
+    beside = Place(place.api, place.client, f"{place.namespace}-beside")
+    await place.present()
+    whole = await place.ours()
+    given = {**STORE, "service_type": "ClusterIP"}
+    await beside.present(**given)
+    await beside.present(**given, edge_api_replicas=1)
+    with pytest.raises(InstallationError, match=f"installed in namespace {place.namespace},"):
+        await beside.present(components=["edge_api"])
+    await beside.absent(components=("edge_api",), wait_timeout=60)
+    assert await place.ours() == whole

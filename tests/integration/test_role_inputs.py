@@ -208,6 +208,30 @@ def test_address_is_asked_for_where_nothing_else_says_it(tmp_path: Path) -> None
     assert recap.count("failed=0") == 3
 
 
+def test_components_that_would_not_work_on_a_machine_are_refused(tmp_path: Path) -> None:
+    remote = {"operator_backend": "remote"}
+    hosts: dict[str, dict[str, Any]] = {
+        "usual": {},
+        "stored": {"operator_components": ["edge_api", "configuration_api"]},
+        "storeless": {"operator_components": ["edge_api"]},
+        "nameless": {"operator_components": ["edge_api"], **remote},
+        "uncertified": {"operator_components": ["configuration_api"]},
+        "double": {"operator_components": ["edge_api", "operator", "configuration_api"]},
+    }
+    role = {"name": "flotta.edge.operator", "tasks_from": "embedded/inputs"}
+    play = {"hosts": "all", "vars": HERE, "tasks": [{"ansible.builtin.include_role": role}]}
+    said = playbook(tmp_path, play, hosts)
+    for sentence in (
+        "operator_components has no operator, and storeless has no resource API; set operator_back",
+        "operator_remote_backend_url is not set; set it to the URL of the data store",
+        "uncertified has no such Edge API. Use [edge_api, configuration_api]",
+        "double has a resource API. Use [edge_api, configuration_api]",
+    ):
+        assert sentence in said
+    recap = said.split("PLAY RECAP")[1]
+    assert (recap.count("failed=1"), recap.count("failed=0")) == (4, 2)
+
+
 def test_inputs_reach_the_objects_and_the_address_reaches_devices(
     kubernetes: KubernetesApi, tmp_path: Path
 ) -> None:

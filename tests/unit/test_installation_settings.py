@@ -65,6 +65,13 @@ def test_the_endpoint_is_what_devices_use(parameters: Object, expected: str) -> 
         ({"registration_namespaces": "default"}, "use a list"),
         ({"auto_approval": "yes"}, "true or false"),
         ({"node_port": True}, "whole number"),
+        ({"components": []}, "use a list of edge_api and operator"),
+        ({"components": ["edge-api"]}, "use a list of edge_api and operator"),
+        ({"backend": "etcd"}, "use crd or remote"),
+        ({"backend": "remote"}, "needs remote_backend_url"),
+        ({"remote_backend_url": "store:8443"}, "remote_backend_url is 'store:8443'"),
+        ({"remote_backend_timeout": "5"}, "use a duration"),
+        ({"remote_backend_ca_pem": "x"}, "remote_backend_ca_pem does not"),
     ],
 )
 def test_a_bad_setting_is_refused_in_one_sentence(parameters: Object, word: str) -> None:

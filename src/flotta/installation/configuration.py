@@ -15,6 +15,7 @@ from flotta.resources.objects.core import ConfigMap, Secret
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus connect from outside the pod
 DRAIN_SECONDS = 5  # seconds until every node knows that a stopping pod takes no new connections
+REMOTE_CA_FOLDER = "/etc/flotta/remote-backend"  # in the pod: of the remote store's CA
 S3_FOLDER = "/etc/flotta/s3"  # in the pod: where the Secret with the administrator's key is mounted
 
 
@@ -30,7 +31,8 @@ def edge_api_environment(installation: Installation) -> dict[str, str]:
         "TLS_LOCALHOST_ENABLED": "true",
         "CLIENT_CERT_EXPIRATION_DAYS": str(installation.device_certificate_days),
         "REGISTRATION_NAMESPACES": ",".join(installation.registration_namespaces),
-        "BACKEND": "crd",
+        "BACKEND": installation.backend,
+        **_remote_backend_environment(installation),
         "EDGE_API_DRAIN_SECONDS": str(DRAIN_SECONDS),
         "PROXY_PROTOCOL": _to_text(installation.proxy_protocol),
         # Without it, nodes and balancers hide the addresses of devices.
@@ -38,6 +40,18 @@ def edge_api_environment(installation: Installation) -> dict[str, str]:
         # Claims of our own operator name the endpoint themselves.
         **({"S3_DEVICE_ENDPOINT": foreign.device_endpoint} if foreign else {}),
     }
+
+
+def _remote_backend_environment(installation: Installation) -> dict[str, str]:
+    if installation.backend != "remote":
+        return {}
+    ca_file = f"{REMOTE_CA_FOLDER}/ca.crt" if installation.remote_backend_ca_pem else ""
+    given = {
+        "REMOTE_BACKEND_URL": installation.remote_backend_url,
+        "REMOTE_BACKEND_TIMEOUT": installation.remote_backend_timeout,
+        "REMOTE_BACKEND_CA_FILE": ca_file,
+    }
+    return {name: value for name, value in given.items() if value}
 
 
 def operator_environment(installation: Installation) -> dict[str, str]:
@@ -80,10 +94,27 @@ def render_config_maps(installation: Installation) -> list[ConfigMap]:
     """Return a ConfigMap for each program; their names are documented."""
     config_maps = {EDGE_API: names.EDGE_API_CONFIG, OPERATOR: names.OPERATOR_CONFIG}
     return [
-        _render_config_map(installation, name, component)
-        for component, name in config_maps.items()
-        if component in installation.programs
+        *(
+            _render_config_map(installation, name, component)
+            for component, name in config_maps.items()
+            if component in installation.programs
+        ),
+        *_render_remote_ca(installation),
     ]
+
+
+def has_remote_ca(installation: Installation) -> bool:
+    """Tell whether the Edge API verifies a remote data store by a CA of the user's."""
+    remote = installation.backend == "remote" and EDGE_API in installation.programs
+    return remote and bool(installation.remote_backend_ca_pem)
+
+
+def _render_remote_ca(installation: Installation) -> list[ConfigMap]:
+    if not has_remote_ca(installation):
+        return []
+    config_map = new_object(installation, CONFIG_MAP, names.REMOTE_CA_CONFIG, EDGE_API)
+    config_map["data"] = {"ca.crt": installation.remote_backend_ca_pem}
+    return [config_map]
 
 
 def _render_config_map(installation: Installation, name: str, component: str) -> ConfigMap:
@@ -115,7 +146,9 @@ def render_secrets(installation: Installation) -> list[Secret]:
 def settings_checksum(installation: Installation, component: str) -> str:
     """Return a digest of what a program reads only when it starts."""
     if component == EDGE_API:
-        read: object = edge_api_environment(installation)
+        given = (installation.remote_backend_ca_pem,) if has_remote_ca(installation) else ()
+        settings = edge_api_environment(installation)
+        read: object = [settings, *given] if given else settings
     else:
         read = [
             operator_environment(installation),

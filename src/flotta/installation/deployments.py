@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from flotta.installation import kinds, names
-from flotta.installation.configuration import S3_FOLDER, settings_checksum
+from flotta.installation.configuration import (
+    REMOTE_CA_FOLDER,
+    S3_FOLDER,
+    has_remote_ca,
+    settings_checksum,
+)
 from flotta.installation.metadata import new_object, selector_labels
 from flotta.installation.objects import (
     Deployment,
@@ -55,6 +60,11 @@ def _render_operator(installation: Installation) -> Deployment:
 
 
 def _render_edge_api(installation: Installation) -> Deployment:
+    mounts: list[Manifest] = []
+    volumes: list[Manifest] = []
+    if has_remote_ca(installation):
+        mounts.append({"name": "store", "mountPath": REMOTE_CA_FOLDER, "readOnly": True})
+        volumes.append({"name": "store", "configMap": {"name": names.REMOTE_CA_CONFIG}})
     container = _render_container(
         installation,
         EDGE_API,
@@ -62,9 +72,11 @@ def _render_edge_api(installation: Installation) -> Deployment:
         installation.edge_api_resources,
         {"devices": DEVICE_PORT, "metrics": names.METRICS_PORT},
         "metrics",
-        [],
+        mounts,
     )
-    return _render_deployment(installation, EDGE_API, installation.edge_api_replicas, container, [])
+    return _render_deployment(
+        installation, EDGE_API, installation.edge_api_replicas, container, volumes
+    )
 
 
 def _render_deployment(

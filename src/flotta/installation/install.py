@@ -89,7 +89,7 @@ async def install(
         previous_image=_image_of(before),
         warnings=[
             *_list_warnings(installation, check_mode=check_mode),
-            *await _warn_of_missing_policies(applier),
+            *(await _warn_of_missing_policies(applier) if installation.stores_fleet else ()),
         ],
     )
 
@@ -167,11 +167,13 @@ async def _apply_namespace(applier: Applier, installation: Installation) -> None
 
 
 async def _refuse_obstacles(applier: Applier, installation: Installation) -> None:
-    if not applier.check_mode and not await applier.exists(kinds.CRD, f"edgedevices.{GROUP}"):
+    needs_crds = installation.stores_fleet and not applier.check_mode
+    if needs_crds and not await applier.exists(kinds.CRD, f"edgedevices.{GROUP}"):
         raise InstallationError(
             "The CRDs are not installed yet; run the module flotta.edge.crds first"
         )
-    if other := await find_other_namespace(applier, installation.namespace):
+    other = await find_other_namespace(applier, installation.namespace)
+    if other and installation.stores_fleet:
         raise InstallationError(
             f"The control plane is already installed in namespace {other}, "
             "and a cluster can have only one; use that namespace, or uninstall it there first"

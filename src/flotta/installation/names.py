@@ -21,6 +21,7 @@ COMPONENT_PROGRAMS = {"operator": OPERATOR, "edge_api": EDGE_API}
 PROVISIONER = "flotta-provisioner"  # the role of an operator with an S3 server
 OPERATOR_CONFIG = "flotta-manager-config"
 EDGE_API_CONFIG = "flotta-edge-api-config"
+REMOTE_CA_CONFIG = "flotta-remote-backend-ca"
 S3_SECRET = "flotta-s3-admin"  # noqa: S105 - the name of an object
 METRICS_SERVICE = "flotta-metrics"  # a component as well, of what both programs share
 INSTALLER = "flotta-installer"

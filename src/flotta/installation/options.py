@@ -10,6 +10,8 @@ from typing import Any, Self
 from flotta.settings import installation as table
 from flotta.storage.endpoints import checked_endpoint
 
+BEGIN_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
+
 
 @dataclass(frozen=True)
 class SettingsGroup:
@@ -85,7 +87,7 @@ class Storage(SettingsGroup):
         checked_endpoint(self.endpoint, "s3.endpoint", inside)
         checked_endpoint(self.iam_endpoint, "s3.iam_endpoint")
         self._check_keys()
-        if self.ca_pem and "-----BEGIN CERTIFICATE-----" not in self.ca_pem:
+        if self.ca_pem and BEGIN_CERTIFICATE not in self.ca_pem:
             raise ValueError("s3.ca_pem does not contain a certificate in PEM form")
         if self.ca_pem and not self.access_key:
             raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from flotta.installation import kinds, names
@@ -10,6 +11,7 @@ from flotta.installation.metadata import new_object
 from flotta.installation.namespace_contents import BUILT_IN
 from flotta.installation.objects import Role, ServiceAccount
 from flotta.installation.settings import Installation
+from flotta.own_names import EDGE_API
 from flotta.resources import roles
 from flotta.resources.kinds import ALL, GROUP, LEASE, NAMESPACE, Kind
 from flotta.resources.objects.meta import Resource
@@ -41,10 +43,20 @@ def needed_roles(installation: Installation) -> list[roles.Role]:
     """Return the roles of the programs; only an operator with an S3 server writes Secrets."""
     without = set() if installation.provisioner is not None else {names.PROVISIONER}
     return [
-        role
+        _needed_part(installation, role)
         for role in roles.load().roles
         if role.name not in without and not role.users.isdisjoint(installation.programs)
     ]
+
+
+def _needed_part(installation: Installation, role: roles.Role) -> roles.Role:
+    """Return a role with the rules that are needed.
+
+    An Edge API that stores no device in the cluster has its own certificates there, nothing else.
+    """
+    if installation.backend != "remote" or role.users != {EDGE_API}:
+        return role
+    return replace(role, rules=tuple(rule for rule in role.rules if rule.namespaces == {OURS}))
 
 
 def _namespaces(installation: Installation, role: roles.Role) -> list[str]:

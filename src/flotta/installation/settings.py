@@ -12,6 +12,7 @@ from flotta.dns1123 import is_label
 from flotta.fleet.claim_ownership import NOOBAA_CLASS
 from flotta.installation import names
 from flotta.installation.options import (
+    BEGIN_CERTIFICATE,
     NO_KEYS,
     Ingress,
     NetworkPolicy,
@@ -21,12 +22,16 @@ from flotta.installation.options import (
     SettingsGroup,
     Storage,
 )
+from flotta.own_names import EDGE_API, OPERATOR
+from flotta.protocol.store_url import checked_url
 from flotta.settings import installation as table
 from flotta.settings.common import LOG_LEVEL, NAMESPACE
 from flotta.settings.edge_api import (
+    BACKEND,
     CLIENT_CERT_EXPIRATION_DAYS,
     PROXY_PROTOCOL,
     REGISTRATION_NAMESPACES,
+    REMOTE_BACKEND_TIMEOUT,
 )
 from flotta.settings.operator import (
     AUTO_APPROVAL,
@@ -35,11 +40,13 @@ from flotta.settings.operator import (
     MAX_CONCURRENT_RECONCILES,
     REQUEST_EXPIRY,
 )
-from flotta.settings.setting import Choice, Number
+from flotta.settings.setting import Choice, Duration, Number
 
 IMAGE = f"localhost/flotta-edge-control-plane:{__version__}"
 # Settings that say themselves what they may be.
-CHECKED: tuple[Choice | Number, ...] = (
+CHECKED: tuple[Choice | Duration | Number, ...] = (
+    BACKEND,
+    REMOTE_BACKEND_TIMEOUT,
     table.IMAGE_PULL_POLICY,
     table.SERVICE_TYPE,
     LOG_LEVEL,
@@ -102,6 +109,10 @@ class Installation:
     registration_namespaces: tuple[str, ...] = REGISTRATION_NAMESPACES.default
     device_certificate_days: int = CLIENT_CERT_EXPIRATION_DAYS.default
     proxy_protocol: bool = PROXY_PROTOCOL.default
+    backend: str = BACKEND.default
+    remote_backend_url: str = ""
+    remote_backend_timeout: str = REMOTE_BACKEND_TIMEOUT.default
+    remote_backend_ca_pem: str = ""  # empty: the CA of the Edge API
     auto_approval: bool = AUTO_APPROVAL.default
     bucket_for_every_device: bool | None = None  # None: where somebody provides
     bucket_storage_class: str = ""  # empty: the operator's own
@@ -133,6 +144,18 @@ class Installation:
         for name in self.registration_namespaces:
             _check_label("registration_namespaces", name)
         self._check_storage()
+        self._check_remote_backend()
+
+    def _check_remote_backend(self) -> None:
+        if self.remote_backend_url:
+            checked_url(self.remote_backend_url, "remote_backend_url")
+        elif self.backend == "remote" and EDGE_API in self.programs:
+            raise ValueError(
+                "backend remote needs remote_backend_url: set it to the URL of the data store, "
+                "https://HOST:PORT"
+            )
+        if self.remote_backend_ca_pem and BEGIN_CERTIFICATE not in self.remote_backend_ca_pem:
+            raise ValueError("remote_backend_ca_pem does not contain a certificate in PEM form")
 
     def _check_storage(self) -> None:
         if self.provisioner is not None and self.bucket_storage_class == NOOBAA_CLASS:
@@ -152,6 +175,11 @@ class Installation:
     def programs(self) -> tuple[str, ...]:
         """The programs that are installed."""
         return programs_of(self.components)
+
+    @property
+    def stores_fleet(self) -> bool:
+        """Whether something that is installed works with the fleet in the resource API."""
+        return OPERATOR in self.programs or self.backend != "remote"
 
     @property
     def certificate_names(self) -> tuple[str, ...]:

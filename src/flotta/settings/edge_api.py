@@ -102,11 +102,18 @@ BACKEND = Choice(
     values=("crd", "remote"),
     default="crd",
     variable="BACKEND",
+    option="backend",
+    role_input="operator_backend",
+    input_default="{{ 'remote' if 'configuration_api' in operator_components else 'crd' }}",
 )
 REMOTE_BACKEND_URL = Text(
     help="Where the data store of `BACKEND=remote` serves the Edge Configuration API: "
     "`https://HOST:PORT`, with or without the path `/api/flotta-backend/v1`; also `http`.",
     variable="REMOTE_BACKEND_URL",
+    option="remote_backend_url",
+    role_input="operator_remote_backend_url",
+    input_default="{{ 'https://localhost:' ~ operator_configuration_api_port "
+    "if 'configuration_api' in operator_components else '' }}",
 )
 REMOTE_BACKEND_TIMEOUT = Duration(
     help="How long the Edge API waits for one response of the remote data store; all attempts of "
@@ -115,6 +122,8 @@ REMOTE_BACKEND_TIMEOUT = Duration(
     least="10ms",
     most="1h",
     variable="REMOTE_BACKEND_TIMEOUT",
+    option="remote_backend_timeout",
+    role_input="operator_remote_backend_timeout",
     alias="REMOT_BACKEND_TIMEOUT",  # as the documentation of v0.2 spells it
 )
 REMOTE_BACKEND_CA_FILE = FilePath(

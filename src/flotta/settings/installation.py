@@ -19,6 +19,31 @@ COMPONENTS = Words(
     default=("edge_api", "operator"),
     option="components",
 )
+# The role can install a data store, too.
+ROLE_COMPONENTS = Words(
+    help=COMPONENTS.help,
+    values=(*COMPONENTS.values, "configuration_api"),
+    default=COMPONENTS.default,
+    role_input="operator_components",
+)
+CONFIGURATION_API_LISTEN = Text(
+    help="Address at which the configuration API listens.",
+    default="127.0.0.1",
+    role_input="operator_configuration_api_listen",
+)
+CONFIGURATION_API_PORT = Number(
+    help="Port of the configuration API.",
+    default=8444,
+    least=1,
+    most=65535,
+    role_input="operator_configuration_api_port",
+)
+REMOTE_BACKEND_CA_PEM = Text(
+    help="CA certificates, PEM, that the certificate of the remote data store is verified with.",
+    default_help="the CA of the Edge API",
+    option="remote_backend_ca_pem",
+    role_input="operator_remote_backend_ca_pem",
+)
 ENGINE = Choice(
     help="What serves the resource API: the embedded server on SQLite, or a Kubernetes cluster.",
     values=("embedded", "kubernetes"),
@@ -256,6 +281,10 @@ MANIFESTS: tuple[Setting[object], ...] = (
 INSTALLATION: tuple[Setting[object], ...] = (
     STATE,
     COMPONENTS,
+    ROLE_COMPONENTS,
+    REMOTE_BACKEND_CA_PEM,
+    CONFIGURATION_API_LISTEN,
+    CONFIGURATION_API_PORT,
     ENGINE,
     ADDRESS,
     FURTHER_SERVER_NAMES,

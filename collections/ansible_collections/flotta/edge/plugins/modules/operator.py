@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Installs, changes, upgrades or uninstalls the operator and the Edge API on a Kubernetes cluster, with their RBAC
     permissions, settings and the Service, Ingress or Route by which devices connect.
-  - Run the module M(flotta.edge.crds) first. The role P(flotta.edge.operator#role) runs both.
+  - Run the module M(flotta.edge.crds) first, unless O(backend=remote) stores the devices elsewhere. The role P(flotta.edge.operator#role) runs both.
   - Objects that the module created and that are no longer needed are removed. What the Edge API itself created, above
     all its certificate authority, stays as it is unless O(delete_data=true).
 author:
@@ -141,6 +141,32 @@ options:
       - The balancer must be set to send it, and the Edge API must be reachable through the balancer only.
     type: bool
     default: false
+  backend:
+    description:
+      - "Where devices are stored: C(crd) is the resource API, C(remote) a data store of your own."
+      - With V(remote) and O(components=[edge_api]), the cluster needs neither the operator nor the CRDs of flotta, and the Edge API may read and
+        write Secrets and ConfigMaps of O(namespace) only.
+    type: str
+    choices: [crd, remote]
+    default: crd
+  remote_backend_url:
+    description:
+      - "Where the data store of C(BACKEND=remote) serves the Edge Configuration API: C(https://HOST:PORT), with or without the path
+        C(/api/flotta-backend/v1); also C(http)."
+      - With https, the Edge API shows the certificate in C(client.crt) of the Secret C(flotta-host-certificate), which its own CA issues.
+        Required with O(backend=remote).
+    type: str
+  remote_backend_timeout:
+    description:
+      - How long the Edge API waits for one response of the remote data store; all attempts of one request together take at most 20 s.
+      - A duration such as V(5s), V(500ms) or V(1m30s).
+    type: str
+    default: 5s
+  remote_backend_ca_pem:
+    description:
+      - CA certificates, PEM, that the certificate of the remote data store is verified with.
+      - When omitted, the CA of the Edge API, whose certificates M(flotta.edge.server_certificate) gets.
+    type: str
   auto_approval:
     description:
       - Whether every device that requests to join is approved, whatever its batch says.
@@ -355,6 +381,14 @@ EXAMPLES = r"""
       access_key: "{{ s3_access_key }}"
       secret_key: "{{ s3_secret_key }}"
 
+- name: Install the Edge API alone, with a data store of your own
+  flotta.edge.operator:
+    components: [edge_api]
+    image: registry.example.com/flotta-edge-control-plane:0.1.0
+    server_names: [edge.example.com]
+    backend: remote
+    remote_backend_url: https://store.example.com:8443
+
 - name: Uninstall the operator alone
   flotta.edge.operator:
     state: absent
@@ -491,6 +525,10 @@ SETTINGS = {
     "registration_namespaces": {"type": "list", "elements": "str", "default": ["default"]},
     "device_certificate_days": {"type": "int", "default": 30},
     "proxy_protocol": {"type": "bool", "default": False},
+    "backend": {"type": "str", "choices": ["crd", "remote"], "default": "crd"},
+    "remote_backend_url": {"type": "str"},
+    "remote_backend_timeout": {"type": "str", "default": "5s"},
+    "remote_backend_ca_pem": {"type": "str"},
     "auto_approval": {"type": "bool", "default": False},
     "bucket_for_every_device": {"type": "bool"},
     "bucket_storage_class": {"type": "str"},

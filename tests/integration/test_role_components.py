@@ -1,0 +1,102 @@
+"""Components of a control plane on one machine: each is installed and uninstalled by itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from overlaid_host import OverlaidHost, said
+
+UNITS = "/etc/systemd/system"
+CERTIFICATES = "/var/lib/flotta/edge-api/certificates"
+STANDALONE = {"operator_components": ["edge_api", "configuration_api"]}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> OverlaidHost:
+    return OverlaidHost(tmp_path)
+
+
+def run(host: OverlaidHost, *options: str, **inputs: object) -> subprocess.CompletedProcess[str]:
+    done = host.run("flotta.edge.control_plane", *options, **inputs)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done
+
+
+def installed(host: OverlaidHost) -> set[str]:
+    """Return what is there of the control plane besides the programs."""
+    places = ("/etc/", "/usr/local/bin/")
+    return {
+        path
+        for path in host.written()
+        if path.startswith(places) and not host.path(path).is_char_device()
+    }
+
+
+def changed_nothing(done: subprocess.CompletedProcess[str]) -> bool:
+    return re.search(r"^box +: .* changed=0 .* failed=0", done.stdout, re.MULTILINE) is not None
+
+
+def certify(host: OverlaidHost) -> None:
+    """Do what an Edge API does when it is asked for a server certificate."""
+    names = ["localhost", "127.0.0.1", "box"]
+    for name, text in {"request": json.dumps({"names": names}), "server.crt": ""}.items():
+        host.write(f"{CERTIFICATES}/flotta-configuration-api/{name}", text)
+
+
+def test_an_edge_api_stands_alone_with_its_data_store(host: OverlaidHost) -> None:
+    tried = said(run(host, "--check", "--diff", **STANDALONE))
+    assert "flotta-apiserver" not in tried
+    assert installed(host) == set()
+    certify(host)
+    run(host, **STANDALONE)
+    assert installed(host) == {
+        f"{UNITS}/flotta-edge-api.service",
+        f"{UNITS}/flotta-configuration-api.service",
+        f"{UNITS}/flotta-configuration-api-renewed.path",
+        f"{UNITS}/flotta-configuration-api-renewed.service",
+        "/etc/flotta/edge-api.env",
+        "/etc/flotta/configuration-api.env",
+        *(
+            f"/etc/{kind}.d/flotta-{name}.conf"
+            for kind in ("sysusers", "tmpfiles")
+            for name in ("edge-api", "configuration-api")
+        ),
+        "/usr/local/bin/flotta",
+        "/usr/local/bin/flotta-configuration-api",
+    }
+    settings = host.path("/etc/flotta/edge-api.env").read_text()
+    assert "\nBACKEND=remote\n" in settings
+    assert "\nREMOTE_BACKEND_URL=https://localhost:8444\n" in settings
+    assert f"\nCERTIFICATES_DIR={CERTIFICATES}\n" in settings
+    unit = host.path(f"{UNITS}/flotta-edge-api.service").read_text()
+    assert "KUBECONFIG" not in unit
+    assert "apiserver" not in unit
+    assert changed_nothing(run(host, **STANDALONE))
+    host.write("/var/lib/flotta/configuration-api/state.db")
+    run(host, **STANDALONE, operator_state="absent")
+    assert installed(host) == set()
+    assert host.path(f"{CERTIFICATES}/flotta-configuration-api/request").exists()
+    run(host, **STANDALONE, operator_state="absent", operator_delete_data=True)
+    assert not any("flotta" in path for path in host.written())
+
+
+@pytest.mark.deep
+def test_a_part_is_uninstalled_and_the_others_stay(host: OverlaidHost) -> None:
+    certify(host)
+    run(host, **STANDALONE, operator_remote_backend_ca_pem="PEM")
+    assert host.path("/etc/flotta/remote-backend-ca.crt").read_text().endswith("\nPEM")
+    before = installed(host)
+    given = {"operator_components": ["configuration_api"], "operator_state": "absent"}
+    run(host, **given)
+    assert {path for path in before - installed(host) if "configuration-api" not in path} == set()
+    assert {path for path in installed(host) if "configuration-api" in path} == set()
+    assert changed_nothing(run(host, **given))
+    # The Edge API still runs the programs.
+    assert host.path("/opt/flotta/current/bin").is_dir()
+    run(host, operator_components=["edge_api"], operator_state="absent")
+    assert installed(host) == set()
+    assert not [path for path in host.written() if path.startswith("/opt")]
