@@ -101,7 +101,12 @@ def test_parts_of_the_installation_are_read_whole(installed: Recorder) -> None:
 def test_removal_says_what_was_kept(uninstalled: Recorder) -> None:
     answer = run("operator", state="absent", namespace="edge", delete_data=True)
     assert uninstalled.asked == ("edge",)
-    assert uninstalled.options == {"delete_data": True, "check_mode": False, "wait_timeout": 300}
+    assert uninstalled.options == {
+        "components": ["edge_api", "operator"],
+        "delete_data": True,
+        "check_mode": False,
+        "wait_timeout": 300,
+    }
     assert (answer["kept"], answer["changed"]) == (["Namespace flotta"], True)
 
 

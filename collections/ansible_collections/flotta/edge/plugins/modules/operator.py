@@ -28,7 +28,7 @@ options:
     default: present
   components:
     description:
-      - Components that are installed, or with O(state=absent) removed; others stay as they are.
+      - Components that are installed, or with the state V(absent) removed; others stay as they are.
       - The data of V(operator) are devices, workloads and buckets, that of V(edge_api) the certificates, where O(delete_data=true)
         removes them.
     type: list
@@ -165,7 +165,7 @@ options:
   remote_backend_ca_pem:
     description:
       - CA certificates, PEM, that the certificate of the remote data store is verified with.
-      - When omitted, the CA of the Edge API, whose certificates M(flotta.edge.server_certificate) gets.
+      - When omitted, the CA of the Edge API, which also issues certificates for other servers.
     type: str
   auto_approval:
     description:
