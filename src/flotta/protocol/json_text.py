@@ -1,4 +1,4 @@
-"""JSON of another party: nested too deeply, and numbers that nothing can store.
+"""JSON of another party: too deep, with names in another case or numbers nothing can store.
 
 The rules are in docs/reference/wire-protocol.md#json-conventions.
 """
@@ -10,8 +10,11 @@ from typing import TypeVar
 
 import msgspec
 
+from flotta.protocol.property_names import with_exact_names
+
 T = TypeVar("T")
-# Bytes of JSON from which unusable numbers are removed: that takes 50 times as long as decoding.
+# Bytes of JSON whose names are compared in any case, and from which unusable numbers are removed:
+# that takes up to 50 times as long as decoding.
 REPAIR_LIMIT = 32 * 1024
 LENGTH = (
     "`array` of length"  # in msgspec's text about a list that is too long, whatever its numbers
@@ -39,14 +42,18 @@ def decode_json(data: bytes | msgspec.Raw, type_: type[T], *, strict: bool = Tru
 def decode_report(data: bytes | msgspec.Raw, type_: type[T]) -> T:
     """Decode JSON as `decode_json` does; leave out numbers that nothing can store.
 
-    These are NaN, infinities, and numbers that no int64 is large enough for: a report with one of
-    them would be refused, and sent again without end. Only JSON of up to REPAIR_LIMIT bytes is
-    repaired in this way; larger JSON raises msgspec.DecodeError.
+    Property names count in any case. The numbers are NaN, infinities, and those that no int64 is
+    large enough for: a report with one of them would be refused, and sent again without end. Only
+    JSON of up to REPAIR_LIMIT bytes is repaired in these ways; larger JSON has to have exact names,
+    and raises msgspec.DecodeError for such a number.
     """
+    if len(bytes(data)) > REPAIR_LIMIT:
+        return decode_json(data, type_)
+    data = with_exact_names(data, type_)
     try:
         return decode_json(data, type_)
     except msgspec.DecodeError as error:
-        if len(bytes(data)) > REPAIR_LIMIT or LENGTH in str(error):
+        if LENGTH in str(error):
             raise
         usable = _without_unusable_numbers(bytes(data))
         if usable is None:
