@@ -158,8 +158,8 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
     "integration/test_operator_brake.py": {
         "test_eleven_deletions_wipe_ten_devices_also_across_a_restart": ("WipeHeld",),
     },
-    "integration/test_edge_api_refusals.py": {
-        "test_recorded_messages_of_the_existing_agent_are_accepted": ("KeyNotBound",),
+    "contract/edge_api/test_life.py": {
+        "test_the_recorded_messages_are_answered_as_v02_does": ("KeyNotBound",),
     },
     "integration/test_sync.py": {
         "test_a_fifo_blocks_nothing_and_is_reported": ("EntrySkipped",),

@@ -20,10 +20,8 @@ from flotta.identity.authority import Authority, CertificateAndKey
 from flotta.identity.keys import key_to_pem, new_key
 from flotta.identity.requests import certificate_request
 from flotta.identity.ssl_contexts import client_context
-from flotta.resources.kinds import EDGE_DEVICE, EVENT, SECRET
+from flotta.resources.kinds import EDGE_DEVICE, SECRET
 from waiting import eventually
-
-MESSAGES = Path(__file__).parents[1] / "data" / "messages"
 
 pytestmark = pytest.mark.parametrize("engine_site", ["embedded"], indirect=True)
 
@@ -262,38 +260,6 @@ async def test_a_number_that_cannot_be_stored_does_not_stop_a_heartbeat(
 
 def _error(reply: object) -> tuple[int, int]:
     return reply.status, reply.json()["code"]  # type: ignore[attr-defined]
-
-
-async def test_recorded_messages_of_the_existing_agent_are_accepted(fleet: Fleet) -> None:
-    def recorded(name: str) -> dict[str, object]:
-        message: dict[str, object] = json.loads((MESSAGES / f"from-agent-{name}.json").read_text())
-        return message
-
-    former = await fleet.issue("former-agents", allowWithoutFingerprint=True)
-    device = fleet.device(identity=former)
-    assert (await device.post("data", recorded("enrolment"))).status == 200
-    await fleet.approve(device.device_id)
-    assert (await device.post("data", recorded("enrolment"))).status == 208
-    registration = await device.post("data", recorded("registration"))
-    assert registration.status == 200
-    # Its private key was not recorded, so another key carries on.
-    uid = (await fleet.get(device))["metadata"]["uid"]
-    await device.use(issue_device(fleet.authority, device.device_id, uid))
-
-    connected = await device.post("control", recorded("connection-status"))
-    assert (connected.status, connected.body) == (200, b"")
-    for name in ("heartbeat-plain", "heartbeat-hardware", "heartbeat-workload"):
-        assert (await device.post("data", recorded(name))).status == 200
-    playbooks = await device.post("data", recorded("ansible"))
-    assert playbooks.json()["content"] == "[]"
-    hardware = (await fleet.get(device))["status"]["hardware"]
-    assert hardware["hostname"] == "edge1"
-    assert hardware["cpu"]["architecture"] == "x86_64"
-    assert hardware["hostDevices"][0]["deviceType"] == "c"
-    events = await fleet.client.list(EVENT, "default")
-    unbound = [event for event in events if event["reason"] == "KeyNotBound"]
-    assert [event["involvedObject"]["name"] for event in unbound] == [device.device_id]
-    await device.close()
 
 
 async def test_a_changed_server_certificate_is_used_at_once(fleet: Fleet) -> None:
