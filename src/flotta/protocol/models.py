@@ -15,6 +15,8 @@ from flotta.protocol.metrics import Metrics, MetricsConfiguration
 from flotta.rfc3339 import NEVER
 
 MAX_BROUGHT_LABELS = 64  # labels that a device may bring along
+# Said in the OpenAPI document; the store of the fleet refuses another text.
+HEX_SHA256 = msgspec.Meta(extra_json_schema={"pattern": "^([0-9a-f]{64})?$"})
 
 
 class _Content(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -37,7 +39,7 @@ class EnrolmentInfo(_Content):
 
     features: Features | None = None
     target_namespace: str = ""
-    public_key_fingerprint: str = ""
+    public_key_fingerprint: Annotated[str, HEX_SHA256] = ""
     labels: Annotated[dict[str, str], msgspec.Meta(max_length=MAX_BROUGHT_LABELS)] | None = None
 
 
