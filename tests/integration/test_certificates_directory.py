@@ -8,12 +8,14 @@ import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from edge_site import Device, Site
 from memory_backend import MemoryBackend, MemoryDevice
 from memory_site import ENVIRONMENT
+from test_modules import run_and_register
 
 from flotta.cli.flotta import main
 from flotta.edge_api.backends.files.stores import Files
@@ -161,6 +163,21 @@ async def test_another_server_gets_its_certificate(
     assert "The certificates of devices are not known here" in said
     code, said = await run("certificates", "issue", "--server", "other", "--name", "flotta-ca")
     assert (code, "does not ask for the certificate of a server" in said) == (1, True), said
+
+
+async def test_the_modules_work_on_the_directory(site: FilesSite, tmp_path: Path) -> None:
+    def ask(module: str, **more: object) -> dict[str, Any]:
+        given = {"certificates_dir": str(site.path), **more}
+        return run_and_register(module, Path("none"), tmp_path, **given)
+
+    issued = await asyncio.to_thread(ask, "server_certificate", names=["store"])
+    assert (issued["changed"], issued["name"]) == (True, "server-store")
+    assert (site.path / "server-store/server.key").read_text() == issued["key"]
+    assert "PRIVATE KEY" not in issued["told"]
+    batch = await asyncio.to_thread(ask, "registration_certificate", name="till", device_ids=["a"])
+    assert (site.path / "till/client.key").read_text() == batch["key"]
+    listed = await asyncio.to_thread(ask, "registration_certificate_info", name="till")
+    assert [item["state"] for item in listed["batches"]] == ["active"]
 
 
 async def test_a_request_by_hand_that_is_wrong_says_why_and_is_mended_by_the_command(

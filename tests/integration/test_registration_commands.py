@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from test_modules import run, run_and_register
 
 from administrator import flotta
 from flotta.identity.authority import CertificateAndKey
+from flotta.identity.lifetime import covered_names
+from flotta.own_names import SERVER_ERROR_ANNOTATION
 from flotta.resources.kinds import SECRET, SIGNED_REQUEST
+from flotta.resources.views import annotations_of
 from waiting import eventually
 
 MODULE = "registration_certificate"
@@ -210,3 +214,43 @@ async def test_what_is_wrong_with_a_batch_is_said_by_the_edge_api(site: Site, fl
     for action, said in (("revoke", "odd is revoked"), ("remove", "odd is removed")):
         assert said in flotta(site.kubeconfig, "registration", action, "odd").stdout
     assert await fleet.client.get_or_none(SECRET, "odd", "flotta") is None
+
+
+async def test_another_server_gets_its_certificate_by_module_and_command(
+    site: Site, fleet: Fleet, tmp_path: Path
+) -> None:
+    wanted = {"name": "store", "names": ["store.example", "192.0.2.7"]}
+    checked = run("server_certificate", site.kubeconfig, check=True, **wanted)
+    assert (checked["changed"], checked["key"]) == (True, "")
+    assert await fleet.client.get_or_none(SECRET, "store", "flotta") is None
+    issued = run_and_register("server_certificate", site.kubeconfig, tmp_path, **wanted)
+    assert issued["changed"]
+    assert issued["ca"] == fleet.authority.certificate_pem.decode()
+    assert covered_names(issued["certificate"]) == {"store.example", "192.0.2.7"}
+    # No task has no_log here.
+    assert "PRIVATE KEY" in issued["key"]
+    assert "PRIVATE KEY" not in issued["told"]
+    assert issued["key"].splitlines()[1] not in issued["told"]
+
+    folder = tmp_path / "store"
+    names = ("--server", "192.0.2.7,store.example", "--name", "store")
+    said = flotta(site.kubeconfig, "certificates", "issue", *names, "--output", str(folder)).stdout
+    assert said.startswith("store is issued for store.example, 192.0.2.7, until ")
+    assert (folder / "server.crt").read_text() == issued["certificate"]
+    assert "other server   store" in flotta(site.kubeconfig, "certificates").stdout
+
+    secret = await fleet.client.get(SECRET, "store", "flotta")
+    wrong = {"request": b64encode(b'{"names": []}').decode()}
+    await fleet.client.merge_patch(SECRET, "store", "flotta", {"data": wrong})
+
+    async def noted() -> str:
+        found = await fleet.client.get(SECRET, "store", "flotta")
+        return annotations_of(found).get(SERVER_ERROR_ANNOTATION, "")
+
+    problem = "ServerRequestInvalid: there are 0 names; give 1 to 64"
+    assert await eventually(noted) == problem
+    kept = await fleet.client.get(SECRET, "store", "flotta")
+    assert kept["data"]["server.crt"] == secret["data"]["server.crt"]
+    removed = run("server_certificate", site.kubeconfig, name="store", state="absent")
+    assert removed["changed"]
+    assert await fleet.client.get_or_none(SECRET, "store", "flotta") is None

@@ -37,6 +37,15 @@ attributes:
       - flotta.edge.edge
 """
 
+    DIRECTORY = r"""
+options:
+  certificates_dir:
+    description:
+      - The C(CERTIFICATES_DIR) of an Edge API without a resource API. The module then works on this directory, instead of on Secrets.
+      - Run the module on the host of that Edge API, as its user or as root.
+    type: path
+"""
+
     WAITING = r"""
 options:
   wait:

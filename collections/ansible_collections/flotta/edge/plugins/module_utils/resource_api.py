@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn, TypeVar, cast
 
 from ansible.module_utils.basic import AnsibleModule
@@ -31,6 +32,7 @@ except ImportError as error:
 T = TypeVar("T")
 
 CONNECTION_SPEC = {"kubeconfig": {"type": "path"}, "context": {"type": "str"}}
+DIRECTORY_SPEC = {"certificates_dir": {"type": "path"}}
 WAIT_SPEC = {
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 120},
@@ -50,6 +52,13 @@ class Connection:
 
     kubeconfig: str | None  # path
     context: str | None
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The parameter of DIRECTORY_SPEC: certificates in a directory, instead of in a resource API."""
+
+    certificates_dir: str | None  # path
 
 
 @dataclass(frozen=True)
@@ -141,10 +150,20 @@ def _describe_source(connection: Connection) -> str:
     return f"{name} (context {connection.context})" if connection.context else name
 
 
+async def _connect(connection: Connection) -> Client:
+    directory = connection.certificates_dir if isinstance(connection, Directory) else None
+    if directory is None:
+        return await Client.connect(find_kubeconfig(connection), connection.context)
+    # It loads the Edge API, which other modules do not need.
+    from flotta.cli.certificates_directory import DirectoryClient  # noqa: PLC0415
+
+    return DirectoryClient(Path(directory))
+
+
 async def _connect_and_work(
     connection: Connection, work: Callable[[Client], Awaitable[Manifest]]
 ) -> Manifest:
-    client = await Client.connect(find_kubeconfig(connection), connection.context)
+    client = await _connect(connection)
     try:
         return await work(client)
     finally:

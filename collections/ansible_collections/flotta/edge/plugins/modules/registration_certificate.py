@@ -147,7 +147,7 @@ options:
     description:
       - PEM of the certificate of its own that a device has. If its EdgeDevice accepts it, a CA of the control plane issued it, and its
         id and namespace are in O(device_ids) and O(namespaces), the device needs no registration certificate, and the module
-        changes nothing.
+        changes nothing. With O(certificates_dir) there are no EdgeDevices, so there the issuer, id and namespace decide.
     type: str
   control_plane_namespace:
     description:
@@ -161,6 +161,7 @@ options:
     default: true
 extends_documentation_fragment:
   - flotta.edge.connection
+  - flotta.edge.connection.directory
   - flotta.edge.connection.waiting
 attributes:
   check_mode:
@@ -294,7 +295,7 @@ APPROVAL = {
 
 
 @dataclass(frozen=True)
-class Parameters(api.Connection, api.Waiting):
+class Parameters(api.Directory, api.Connection, api.Waiting):
     """The parameters of the module."""
 
     name: str | None
@@ -564,6 +565,8 @@ class WantedBatch:
             return False
         if not is_trusted(certificate, trusted):
             return False
+        if self.parameters.certificates_dir is not None:  # the data store has the devices
+            return bool(trusted)
         device = await self.client.get_or_none(EDGE_DEVICE, peer.device_id, peer.namespace)
         return device is not None and not is_being_deleted(device) and accepts(device, peer)
 
@@ -616,6 +619,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
+            **api.DIRECTORY_SPEC,
             **api.WAIT_SPEC,
             "wait": {"type": "bool", "default": True},
             "name": {"type": "str"},

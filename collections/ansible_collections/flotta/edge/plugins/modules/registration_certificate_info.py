@@ -26,6 +26,7 @@ options:
     default: flotta
 extends_documentation_fragment:
   - flotta.edge.connection
+  - flotta.edge.connection.directory
 attributes:
   check_mode:
     description: Changes nothing in any mode.
@@ -118,7 +119,7 @@ except ImportError as error:
 
 
 @dataclass(frozen=True)
-class Parameters(api.Connection):
+class Parameters(api.Directory, api.Connection):
     """The parameters of the module."""
 
     name: str | None
@@ -141,6 +142,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
+            **api.DIRECTORY_SPEC,
             "name": {"type": "str"},
             "control_plane_namespace": {"type": "str", "default": "flotta"},
         },
