@@ -36,7 +36,8 @@ async def test_a_registration_certificate_does_little(fleet: Fleet) -> None:
     device = fleet.device()
     assert refusal(await device.get("data")) == (401, "RegistrationOnly")
     assert refusal(await device.beat()) == (403, "RegistrationOnly")
-    assert refusal(await device.send("enrolment", {}, "Not_A_Name")) == (400, "InvalidDeviceId")
+    for reserved in ("Not_A_Name", "register", "flotta-edge-api"):
+        assert refusal(await device.send("enrolment", {}, reserved)) == (400, "InvalidDeviceId")
     assert refusal(await device.enrol(target_namespace="kube-system")) == (
         403,
         "NamespaceNotAllowed",

@@ -134,8 +134,9 @@ def test_no_leaf_outlives_its_authority() -> None:
 
 def test_reserved_and_overlong_device_ids_are_refused(authority: Authority) -> None:
     csr = load_request(certificate_request(new_key(), "x"))
-    with pytest.raises(AuthorityError, match="reserved"):
-        authority.sign_device(csr, "register", "shops", UID, 30)
+    for reserved in ("register", "flotta-edge-api"):
+        with pytest.raises(AuthorityError, match="reserved"):
+            authority.sign_device(csr, reserved, "shops", UID, 30)
     with pytest.raises(AuthorityError, match="64"):
         authority.sign_device(csr, "d" * 65, "shops", UID, 30)
 

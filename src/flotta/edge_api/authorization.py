@@ -20,7 +20,7 @@ from aiohttp import web
 
 from flotta.edge_api.messages import ClientGone
 from flotta.edge_api.refusals import Refusal
-from flotta.identity.authority import REGISTRATION_NAME
+from flotta.identity.authority import RESERVED_NAMES
 from flotta.identity.peers import Peer, PeerError, is_device_id, read_peer
 from flotta.protocol.directives import ENROLMENT, REGISTRATION
 from flotta.protocol.reasons.refusals import (
@@ -69,7 +69,7 @@ def checked_device_id(text: str) -> str:
     It becomes the name of a Kubernetes object (RFC 1123 subdomain) and a common name, hence
     docs/reference/wire-protocol.md#limits.
     """
-    if text == REGISTRATION_NAME or not is_device_id(text):
+    if text in RESERVED_NAMES or not is_device_id(text):
         raise Refusal(
             400,
             "the device id is not a lower-case DNS name of at most 64 characters, or is reserved",

@@ -17,7 +17,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, TypedDict
 
 from flotta.dns1123 import is_label, is_subdomain
-from flotta.own_names import GROUP
+from flotta.own_names import EDGE_API, GROUP
 
 # Keys of the Secret's data. The first is written by whoever issues the batch, the others by the
 # Edge API.
@@ -50,7 +50,7 @@ MAX_NETWORKS = 100
 MAX_LABELS = 64
 MAX_FORMER = 8  # former certificates that still admit
 MAX_DEVICE_ID = 64  # characters; it is the common name of a certificate
-RESERVED_ID = "register"  # the common name of registration certificates
+RESERVED_IDS = ("register", EDGE_API)  # common names of other certificates
 DEFAULT_NAMESPACE = "default"
 ROLE_BATCH = re.compile(r"device-[0-9a-f]{16}")
 MIN_VALIDITY = 60  # seconds; who asks for less made a mistake
@@ -199,7 +199,7 @@ def is_of_role(name: str) -> bool:
 
 def is_device_id(text: str) -> bool:
     """Tell whether a device may have this id (docs/reference/wire-protocol.md#limits)."""
-    return len(text) <= MAX_DEVICE_ID and text != RESERVED_ID and is_subdomain(text)
+    return len(text) <= MAX_DEVICE_ID and text not in RESERVED_IDS and is_subdomain(text)
 
 
 def matches(pattern: str, text: str) -> bool:

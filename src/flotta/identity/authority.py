@@ -24,9 +24,12 @@ from flotta.identity.issuers import issued_by, load_bundle
 from flotta.identity.keys import PrivateKey, key_to_pem, load_key, new_key
 from flotta.identity.lifetime import normalize_name
 from flotta.identity.requests import signature_hash
+from flotta.own_names import EDGE_API
 
 ORGANIZATION = "flotta-operator"
 REGISTRATION_NAME = "register"
+# Common names that devices may not have: a data store may know the Edge API by its name alone.
+RESERVED_NAMES = (REGISTRATION_NAME, EDGE_API)
 MAX_NAME_LENGTH = 64  # characters; ub-common-name, RFC 5280 appendix A
 # Certificates begin this long before they are signed, for clocks that are behind.
 CLOCK_SKEW = timedelta(minutes=5)
@@ -221,8 +224,8 @@ class Authority:
         `uid` is the UID of the EdgeDevice; the certificate is accepted only while that object
         exists (docs/reference/wire-protocol.md#device-id-and-namespace).
         """
-        if device_id == REGISTRATION_NAME:
-            raise AuthorityError(f"The device id {REGISTRATION_NAME!r} is reserved.")
+        if device_id in RESERVED_NAMES:
+            raise AuthorityError(f"The device id {device_id!r} is reserved.")
         subject = _build_name(device_id, (ORGANIZATION,), (namespace,))
         owner = (x509.UniformResourceIdentifier(f"urn:uuid:{uid}"),)
         profile = _Profile(subject, ExtendedKeyUsageOID.CLIENT_AUTH, days, owner)

@@ -22,8 +22,8 @@ INVALID_MESSAGE = REFUSALS.add(
 INVALID_DEVICE_ID = REFUSALS.add(
     "InvalidDeviceId",
     Refusal("400"),
-    "The device id in the path is reserved (`register`) or not a lower-case DNS name "
-    "of at most 64 characters.",
+    "The device id in the path is reserved (`register`, `flotta-edge-api`) or not a lower-case DNS "
+    "name of at most 64 characters.",
     "Correct `client-id` in `/etc/yggdrasil/config.toml`.",
 )
 UNKNOWN_DIRECTIVE = REFUSALS.add(
