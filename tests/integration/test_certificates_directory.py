@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from edge_site import Device, Site
@@ -160,9 +161,18 @@ async def test_another_server_gets_its_certificate(
 
     _, said = await run("certificates")
     assert "other server   server-store-example" in said
+    expiry = 'flotta_api_certificate_expiry_timestamp_seconds{kind="%s",name="%s"}'
+    for known in (("client", "flotta-host-certificate"), ("server", "flotta-host-certificate")):
+        assert expiry % known in await metrics_of(site)
     assert "The certificates of devices are not known here" in said
     code, said = await run("certificates", "issue", "--server", "other", "--name", "flotta-ca")
     assert (code, "does not ask for the certificate of a server" in said) == (1, True), said
+
+
+async def metrics_of(site: FilesSite) -> str:
+    url = f"http://127.0.0.1:{site.server.monitoring_port}/metrics"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return await response.text()
 
 
 async def test_the_modules_work_on_the_directory(site: FilesSite, tmp_path: Path) -> None:

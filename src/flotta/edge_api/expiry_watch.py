@@ -5,6 +5,7 @@ What is renewed in time never warns; the times are those of `identity.expiry`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from flotta.identity.expiry import NO_WARNING, Expiry, advise, leave_out_superse
 from flotta.identity.issuers import load_bundle
 from flotta.identity.lifetime import load_certificate
 from flotta.identity.peers import certificate_namespaces
+from flotta.identity.server_requests import CERTIFICATE_KEY
 from flotta.own_names import CA_SECRET, HOST_SECRET, OWN_BATCH_PREFIX
 from flotta.protocol.reasons.authority import CERTIFICATE_EXPIRES
 from flotta.rfc3339 import format_time
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class ExpiryWatch:
-    """Looks at CA, server certificate and registration batches; `check` is called now and then."""
+    """Looks at CA, server certificates and registration batches; `check` is called now and then."""
 
     def __init__(
         self,
@@ -51,7 +53,8 @@ class ExpiryWatch:
             secrets = await self._secrets.list_registration_secrets()
             # What has expired has done what it was meant to, and stays for a while.
             batches = [item for item in list_batches(secrets) if self._now() <= item.not_after]
-            expiries = [*list_own(material), *batches]
+            servers = list_servers(await self._secrets.list_server_requests())
+            expiries = [*list_own(material), *servers, *batches]
             self._metrics.set_expiries(expiries)
             for expiry in expiries:
                 await self._warn(expiry)
@@ -75,11 +78,25 @@ class ExpiryWatch:
 
 
 def list_own(material: Material) -> list[Expiry]:
-    """Return the expiries of the CA that issues, and of the server certificate."""
-    return [
+    """Return the expiries of the CA that issues, and of the server's own certificates."""
+    own = [
         Expiry.of("CA", CA_SECRET, material.authority.certificate),
         Expiry.of("server", HOST_SECRET, load_certificate(material.server.certificate)),
     ]
+    if material.client is not None:
+        client = load_certificate(material.client.certificate)
+        own.append(Expiry.of("client", HOST_SECRET, client))
+    return own
+
+
+def list_servers(secrets: Iterable[StoredSecret]) -> list[Expiry]:
+    """Return the expiries of certificates for other servers."""
+    found = []
+    for secret in secrets:
+        with contextlib.suppress(ValueError):
+            certificate = load_certificate(secret.data.get(CERTIFICATE_KEY, b""))
+            found.append(Expiry.of("other server", secret.name, certificate))
+    return found
 
 
 def list_batches(secrets: Iterable[StoredSecret]) -> list[Expiry]:

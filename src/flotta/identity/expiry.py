@@ -14,7 +14,15 @@ from typing import Literal
 from cryptography import x509
 
 Kind = Literal[
-    "CA", "former CA", "other CA", "server", "other server", "registration", "device", "engine"
+    "CA",
+    "former CA",
+    "other CA",
+    "server",
+    "client",  # of the Edge API for a remote data store
+    "other server",
+    "registration",
+    "device",
+    "engine",
 ]
 State = Literal["valid", "expires soon", "expired"]
 
@@ -101,7 +109,7 @@ def advise(kind: Kind) -> str:
             return "End the rollover: flotta certificates finish-ca"
         case "other CA":
             return "Replace it in ca.crt of Secret flotta-ca, where you added it"
-        case "server":
+        case "server" | "client":
             return (
                 "Start an Edge API, which renews it, or replace it in Secret "
                 "flotta-host-certificate if it is of your own PKI"

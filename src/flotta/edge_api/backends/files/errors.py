@@ -50,6 +50,11 @@ def explain(error: OSError, directory: Path) -> BackendError:
             f"{place} cannot be used by the user {name_user(os.geteuid())}: {error.strerror}. "
             f"{directory} and what is in it have to belong to the user of flotta-edge-api."
         )
+    if error.errno == errno.ENOENT:
+        return unusable(
+            f"{place} does not exist. The Edge API makes {directory} itself, in a directory that "
+            "exists and that its user may write to."
+        )
     if error.errno == errno.EROFS:
         return unusable(f"{place} cannot be written: the file system is mounted read-only.")
     return unusable(f"{place} cannot be used: {error.strerror}.")
