@@ -21,6 +21,7 @@ from flotta.protocol.reasons import (
     installation,
     live,
     refusals,
+    store,
     sync,
     workloads,
 )
@@ -58,6 +59,7 @@ SECTIONS: dict[str, Sequence[Reason]] = {
     "Identity and time": device_programs.IDENTITY,
     "State of the worker": device_programs.STATE,
     "Certificates of the control plane": authority.LOGGED,
+    "Remote data store": store.LOGGED,
     "Bases": images.BASES,
     "Credentials and settings": images.CREDENTIALS,
     "Files that are written": images.DESTINATIONS,

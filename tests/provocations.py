@@ -78,6 +78,15 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_namespace_that_is_deleted_takes_no_workload_off_its_devices": ("DeviceLeaving",),
         "test_a_stolen_name_without_the_key_is_not_adopted": ("UnknownDevice",),
     },
+    "integration/test_edge_api_remote_joining.py": {
+        "test_a_store_that_says_a_fleet_is_to_go_is_held": ("WipesHeld",),
+        "test_uses_that_nobody_counts_are_refused": ("RegistrationBatchUnsupported",),
+    },
+    "integration/test_edge_api_remote_outages.py": {
+        "test_answers_that_say_nothing_change_nothing": ("StoreAnswerInvalid",),
+        "test_a_store_that_lets_nobody_in_says_whom_to_let_in": ("StoreRefused",),
+        "test_devices_keep_running_while_the_store_is_away": ("StoreUnreachable",),
+    },
     "integration/test_edge_api_batches.py": {
         "test_a_batch_that_becomes_invalid_admits_nobody": ("RegistrationBatchInvalid",),
         "test_a_certificate_of_no_batch_is_refused": ("RegistrationRevoked",),

@@ -8,12 +8,9 @@ docs/explanation/security.md#how-certificates-are-issued-renewed-and-revoked.
 from __future__ import annotations
 
 import logging
-import os
 import ssl
-import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
@@ -31,6 +28,7 @@ from flotta.fleet.registration_batches import SPECIFICATION_KEY, Specification
 from flotta.identity.authority import ORGANIZATION, Authority, AuthorityError, CertificateAndKey
 from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import issued_by, load_bundle
+from flotta.identity.key_files import key_files
 from flotta.identity.lifetime import covers, load_certificate, renewal_due, valid_at
 from flotta.identity.peers import identify_peer
 from flotta.identity.rollover import FLEET_CA
@@ -89,13 +87,9 @@ class Material:
 
         The key touches the disk only as a 0600 file for a moment.
         """
-        with tempfile.TemporaryDirectory(prefix="flotta-edge-api-") as name:
-            certificate, key = Path(name, "server.crt"), Path(name, "server.key")
-            certificate.write_bytes(b"\n".join((self.server.certificate, self.stored.cross)))
-            handle = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(self.server.key)
-            return server_context(certificate, key, self.authority.certificate_pem)
+        chain = b"\n".join((self.server.certificate, self.stored.cross))
+        with key_files(chain, self.server.key) as files:
+            return server_context(files.certificate, files.key, self.authority.certificate_pem)
 
     def is_valid(self, now: datetime) -> bool:
         """Tell whether devices accept the server certificate now."""

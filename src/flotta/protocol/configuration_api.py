@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from flotta.protocol.directives import WANTED_HEADER
+from flotta.protocol.envelope import NULL
 
 BASE_PATH: Final = "/api/flotta-backend/v1"
 # Below `/namespaces/{namespace}/devices/{device_id}`.
@@ -61,11 +62,12 @@ class RegistrationStatus(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class ConfigurationResponse(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """Response to GET configuration; the configuration is a `DeviceConfigurationMessage`."""
+    """Response to GET configuration; the configuration is a `DeviceConfigurationMessage`.
 
-    device_configuration: msgspec.Raw | None = msgspec.field(
-        default=None, name="device-configuration"
-    )
+    It is JSON `null` where there is none.
+    """
+
+    device_configuration: msgspec.Raw = msgspec.field(default=NULL, name="device-configuration")
     message: str = ""
 
 

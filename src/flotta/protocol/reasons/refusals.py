@@ -158,6 +158,14 @@ OTHER_KEY = REFUSALS.add(
     "switched off, set `allowKeyReplacement` of their batch. Otherwise two devices use one "
     "id: correct `client-id` of one.",
 )
+REGISTRATION_BATCH_UNSUPPORTED = REFUSALS.add(
+    "RegistrationBatchUnsupported",
+    Refusal("403"),
+    "The registration batch limits its uses, which nobody counts with a [remote data "
+    "store](configuration-api.md#registration-batches).",
+    "List the ids of its devices in `deviceIDs`, without patterns and not more than `uses`, or "
+    "leave out `uses`.",
+)
 UNKNOWN_PATH = REFUSALS.add(
     "UnknownPath",
     Refusal("404"),
@@ -284,6 +292,28 @@ CERTIFICATES_UNUSABLE = REFUSALS.add(
     "certificates cannot be used: its owner or mode is wrong, its disk is full, or something that "
     "is not a certificate lies in it. Nothing is destroyed.",
     "The log of `flotta-edge-api` says what, and how to mend it.",
+)
+STORE_UNREACHABLE = REFUSALS.add(
+    "StoreUnreachable",
+    Refusal("503"),
+    "The [remote data store](configuration-api.md) does not answer, or answers 5xx.",
+    "Nothing if it passes; otherwise the log of `flotta-edge-api` says what is wrong and what to "
+    "do about it.",
+)
+STORE_REFUSED = REFUSALS.add(
+    "StoreRefused",
+    Refusal("503"),
+    "The remote data store and the Edge API do not trust each other: a certificate is not "
+    "accepted, or the store answered 401 or 403.",
+    "The log of `flotta-edge-api` says whose certificate it is. See "
+    "[Troubleshoot](../how-to/troubleshoot.md#the-data-store-cannot-be-used).",
+)
+STORE_ANSWER_INVALID = REFUSALS.add(
+    "StoreAnswerInvalid",
+    Refusal("503"),
+    "The remote data store gave an answer that is not as the API describes it.",
+    "Correct the store; the log of `flotta-edge-api` says what is wrong with the answer, and "
+    "`python -m flotta.configuration_api.conformance` tests a store.",
 )
 CONFLICT = REFUSALS.add(
     "Conflict",

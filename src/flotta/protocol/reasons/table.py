@@ -13,6 +13,7 @@ from flotta.protocol.reasons import (
     installation,
     live,
     refusals,
+    store,
     sync,
     workloads,
 )
@@ -27,6 +28,7 @@ AREAS = (
     sync,
     installation,
     authority,
+    store,
     images,
     live,
 )

@@ -33,6 +33,9 @@ class Files:
         """Tell of changes until cancelled."""
         await self._watch.run()
 
+    async def close(self) -> None:
+        """Nothing: no file stays open."""
+
 
 class FileSecrets:
     """A SecretStore."""

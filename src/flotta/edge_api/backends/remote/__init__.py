@@ -6,10 +6,19 @@ The store speaks the Edge Configuration API (docs/reference/configuration-api.md
 from __future__ import annotations
 
 from flotta.edge_api.backends.backend import Backend
+from flotta.edge_api.backends.remote.backend import RemoteBackend
+from flotta.edge_api.backends.remote.own_stores import open_stores
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.settings import Settings
 
+__all__ = ["make_backend"]
+
 
 async def make_backend(settings: Settings, metrics: EdgeApiMetrics) -> Backend:
-    """Return a backend that does not run yet."""
-    raise ValueError("BACKEND is 'remote', which this build does not have yet; use crd")
+    """Return a backend that does not run yet, on the store that the settings name.
+
+    Raises ValueError with a sentence when there is no place for the server's certificates.
+    """
+    if settings.remote is None:  # `Settings.from_environment` requires it
+        raise ValueError("REMOTE_BACKEND_URL is not set")
+    return RemoteBackend(settings.remote, await open_stores(settings), metrics)

@@ -1,0 +1,76 @@
+"""The circuit breaker: a store that does not answer is asked once in a while only."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from flotta.backoff import Backoff
+from flotta.edge_api.backends.remote.problems import StoreError, StoreUnreachable
+
+FAILURES = 5  # outages one after the other that open the circuit
+RETRY = 1.0, 30.0  # first and longest seconds until a call tries whether the store is back
+log = logging.getLogger(__name__)
+
+
+class Circuit:
+    """Counts outages. While it is open, one call at a time is let through, after a delay.
+
+    `last` is the last outage, None once the store has answered again.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._backoff = Backoff(*RETRY)
+        self._failures = 0
+        self._next_try = 0.0
+        self._has_probe = False
+        self.last: StoreError | None = None
+        self.has_answered = False  # ever
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are refused without a try."""
+        return self._failures >= FAILURES
+
+    def enter(self) -> bool:
+        """Let a call through; return whether it is the one that tries an open circuit.
+
+        Raises StoreUnreachable when no call is let through now. Whoever was let through calls
+        `succeeded`, `failed` or `left`.
+        """
+        if not self.is_open:
+            return False
+        if self._has_probe or self._clock() < self._next_try:
+            raise self._refusal()
+        self._has_probe = True
+        return True
+
+    def _refusal(self) -> StoreError:
+        if self.last is None:
+            return StoreUnreachable("The data store is not asked for a moment")
+        return type(self.last)(f"The data store is not asked for a moment, after: {self.last.text}")
+
+    def left(self, *, is_probe: bool) -> None:
+        """Note that a call ended without saying anything about the store (it was cancelled)."""
+        self._has_probe = self._has_probe and not is_probe
+
+    def succeeded(self) -> None:
+        """Note that the store answered, whatever it said."""
+        if self.is_open:
+            log.info("The data store answers again")
+        self._failures, self._has_probe, self.last = 0, False, None
+        self.has_answered = True
+        self._backoff.reset()
+
+    def failed(self, error: StoreError, *, is_probe: bool) -> None:
+        """Note an outage."""
+        was_open = self.is_open
+        self._failures += 1
+        self.last = error
+        if is_probe or (self.is_open and not was_open):
+            self._has_probe = False
+            self._next_try = self._clock() + self._backoff.next()
+        if self.is_open and not was_open:
+            log.error("The data store cannot be used: %s", error)

@@ -1,0 +1,50 @@
+"""Whether a device belongs to the fleet, and how it leaves.
+
+Only the store's own word, of this moment, makes a device remove everything, and the brake allows
+it to a number of devices an hour (docs/reference/configuration-api.md#leaving).
+"""
+
+from __future__ import annotations
+
+from flotta.edge_api.backends.backend import Membership
+from flotta.edge_api.backends.remote import requests
+from flotta.edge_api.backends.remote.brake import Leaver, WipeBrake
+from flotta.edge_api.backends.remote.client import DeviceName, StoreClient
+from flotta.edge_api.backends.remote.readings import Readings
+from flotta.edge_api.backends.remote.registration_rules import judge_membership
+from flotta.identity.peers import Peer
+
+
+class Leaving:
+    """Judges members, and passes on that one has gone."""
+
+    def __init__(self, client: StoreClient, readings: Readings, brake: WipeBrake) -> None:
+        self._client = client
+        self._readings = readings
+        self._brake = brake
+
+    async def membership(self, peer: Peer) -> Membership:
+        """Return the state of a device certificate's holder; raises StoreError."""
+        name, leaver = name_of(peer), _leaver(peer)
+        status, is_now = await self._readings.status(name, peer)
+        membership = judge_membership(peer, status)
+        if membership is not Membership.DECOMMISSIONED:
+            self._brake.release(leaver)
+            return membership
+        if not is_now or not self._brake.grant(leaver):
+            return Membership.LEAVING
+        return Membership.DECOMMISSIONED
+
+    async def record_disconnect(self, peer: Peer) -> None:
+        """Tell the store that a device has removed everything, if it was told to do so."""
+        if self._brake.has_granted(_leaver(peer)):
+            await self._client.call(requests.put_disconnect(name_of(peer), peer))
+
+
+def name_of(peer: Peer) -> DeviceName:
+    """Return the name in a device certificate."""
+    return DeviceName(peer.namespace, peer.device_id)
+
+
+def _leaver(peer: Peer) -> Leaver:
+    return Leaver(name_of(peer), peer.uid or "")

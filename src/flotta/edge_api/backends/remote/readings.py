@@ -1,0 +1,123 @@
+"""Reads what the store says about a device, or what it said last while it cannot be asked."""
+
+from __future__ import annotations
+
+from flotta.edge_api.backends.backend import Configuration
+from flotta.edge_api.backends.remote import requests
+from flotta.edge_api.backends.remote.answers import UNKNOWN, read_configuration, read_status
+from flotta.edge_api.backends.remote.client import Budget, DeviceName, StoreClient
+from flotta.edge_api.backends.remote.counters import StoreMetrics
+from flotta.edge_api.backends.remote.knowledge import Delivered, Knowledge
+from flotta.edge_api.backends.remote.problems import StoreAnswerInvalid, StoreError
+from flotta.edge_api.refusals import Refusal
+from flotta.identity.peers import Peer
+from flotta.protocol.configuration_api import RegistrationStatus
+from flotta.protocol.reasons.refusals import UNKNOWN_DEVICE
+
+MAX_ETAG = 1024  # characters of an entity tag that is sent back
+
+
+class Readings:
+    """Status and configuration of devices. `stale_seconds`: how old they may be in an outage."""
+
+    def __init__(
+        self,
+        client: StoreClient,
+        knowledge: Knowledge,
+        stale_seconds: float,
+        metrics: StoreMetrics,
+    ) -> None:
+        self._client = client
+        self._knowledge = knowledge
+        self._stale_seconds = stale_seconds
+        self._metrics = metrics
+
+    async def status(self, name: DeviceName, peer: Peer) -> tuple[RegistrationStatus, bool]:
+        """Return what the store says about a device, and whether it says so now.
+
+        Else it is what it said last. Raises StoreError when that is too old, too.
+        """
+        known = self._knowledge.of(name)
+        current = self._knowledge.current(known, known.status)
+        if current is not None:
+            return current, True
+        try:
+            return await self.ask_status(name, peer), True
+        except StoreError:
+            stale = self._knowledge.usable(known.status, self._stale_seconds)
+            if stale is None:
+                raise
+            self._metrics.count_stale("membership")
+            return stale, False
+
+    async def ask_status(
+        self, name: DeviceName, peer: Peer, budget: Budget | None = None
+    ) -> RegistrationStatus:
+        """Return what the store says about a device now; raises StoreError."""
+        known, mark = self._knowledge.of(name), self._knowledge.mark
+        answer = await self._client.call(requests.get_registration(name, peer), budget)
+        status = UNKNOWN if answer.status == 404 else read_status(name, answer.body)
+        self._knowledge.keep_status(known, status, mark)
+        return status
+
+    async def configuration(self, name: DeviceName, peer: Peer) -> Configuration:
+        """Return the configuration of a device, or the last one while the store cannot be asked.
+
+        Raises StoreError when that is too old, too; Refusal 404 when the store has none.
+        """
+        known = self._knowledge.of(name)
+        current = self._knowledge.current(known, known.delivered)
+        if current is not None:
+            return current.configuration
+        try:
+            return await self.ask_configuration(name, peer)
+        except StoreError:
+            stale = self._knowledge.usable(known.delivered, self._stale_seconds)
+            if stale is None:
+                raise
+            self._metrics.count_stale("configuration")
+            return stale.configuration
+
+    async def ask_configuration(self, name: DeviceName, peer: Peer) -> Configuration:
+        """Return the configuration of a device now; raises StoreError or Refusal 404."""
+        known, mark = self._knowledge.of(name), self._knowledge.mark
+        before = known.delivered.value if known.delivered else None
+        call = requests.get_configuration(name, peer, before.etag if before else "")
+        answer = await self._client.call(call)
+        if answer.status == 404:
+            raise Refusal(
+                404,
+                "the data store of this control plane has no configuration of the device; it "
+                "keeps what it has",
+                reason=UNKNOWN_DEVICE,
+            )
+        if answer.status == 304:
+            delivered = _confirmed(before)
+        else:
+            etag = answer.headers.get("etag", "")
+            usable = etag if len(etag) <= MAX_ETAG and etag.isprintable() else ""
+            delivered = Delivered(_same(before, read_configuration(name, answer.body)), usable)
+        self._knowledge.keep_delivered(known, delivered, mark)
+        return delivered.configuration
+
+    async def look(self, name: DeviceName, peer: Peer) -> bool:
+        """Ask about a device whose requests are held; return whether they should check again."""
+        known = self._knowledge.of(name)
+        before = known.version
+        await self.ask_status(name, peer)
+        if known.delivered is not None:
+            await self.ask_configuration(name, peer)
+        return known.version != before
+
+
+def _confirmed(before: Delivered | None) -> Delivered:
+    if before is None:  # the call would not have had an entity tag
+        raise StoreAnswerInvalid("The data store answered 304 without a reason; correct it")
+    return before
+
+
+def _same(before: Delivered | None, new: Configuration) -> Configuration:
+    """Return the configuration of before if it has the same version, to keep one in memory."""
+    if before is not None and before.configuration == new:
+        return before.configuration
+    return new

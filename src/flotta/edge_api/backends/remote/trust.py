@@ -1,0 +1,72 @@
+"""How the Edge API and the store know each other: the TLS context of https."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from pathlib import Path
+
+from flotta.edge_api.backends.remote.problems import StoreRefused
+from flotta.identity.key_files import key_files
+from flotta.identity.ssl_contexts import client_context
+
+Stamp = tuple[int, int, int]  # of a file: what changes when it is written or replaced
+log = logging.getLogger(__name__)
+
+
+class Trust:
+    """Makes the context of the material that `follow` was given last.
+
+    `ca_file` is what the store's certificate is verified with instead of the fleet's CA; it is
+    read again when it changes.
+    """
+
+    def __init__(self, *, has_tls: bool, ca_file: Path | None) -> None:
+        self._has_tls = has_tls
+        self._ca_file = ca_file
+        self._material: tuple[bytes, bytes, bytes] | None = None
+        self._context: ssl.SSLContext | None = None
+        self._stamp: Stamp | None = None
+
+    def follow(self, trust: bytes, certificate: bytes, key: bytes) -> None:
+        """Use these CAs, this certificate and its key from now on; all are PEM."""
+        self._material, self._context = (trust, certificate, key), None
+
+    def context(self) -> ssl.SSLContext | None:
+        """Return the context, None for plain HTTP.
+
+        Raises StoreRefused while there is none.
+        """
+        if not self._has_tls:
+            return None
+        if self._context is None or self._stamp != self._read_stamp():
+            self._context = self._make_context()
+        return self._context
+
+    def _make_context(self) -> ssl.SSLContext:
+        if self._material is None:
+            raise StoreRefused("The Edge API has no certificate for the data store yet")
+        trust, certificate, key = self._material
+        self._stamp = self._read_stamp()
+        try:
+            with key_files(certificate, key) as files:
+                return client_context(
+                    self._ca_file or trust, files.certificate, files.key, check_time=True
+                )
+        except (OSError, ssl.SSLError) as error:
+            cause = (
+                f"REMOTE_BACKEND_CA_FILE names {self._ca_file}" if self._ca_file else "its CA is"
+            )
+            raise StoreRefused(
+                f"The certificate of the data store cannot be verified: {cause}, which cannot be "
+                f"used ({error}); correct the file"
+            ) from error
+
+    def _read_stamp(self) -> Stamp | None:
+        if self._ca_file is None:
+            return None
+        try:
+            status = self._ca_file.stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_size, status.st_mtime_ns

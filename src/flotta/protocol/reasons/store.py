@@ -1,0 +1,19 @@
+"""Reasons about a remote data store that no device is told."""
+
+from __future__ import annotations
+
+from flotta.protocol.reasons.reason import Log, Rows
+
+EDGE_API = Log("flotta-edge-api")
+
+LOGGED = Rows()
+WIPES_HELD = LOGGED.add(
+    "WipesHeld",
+    EDGE_API,
+    "The remote data store says of more devices that they are `unregistered` than may remove "
+    "everything in an hour. The others keep running.",
+    "If it is meant, raise `REMOTE_BACKEND_WIPES_PER_HOUR`; otherwise correct the store. See [The "
+    "brake on wipes](configuration-api.md#the-brake-on-wipes).",
+)
+
+SECTIONS = (LOGGED,)

@@ -1,0 +1,252 @@
+"""Who may join, come back and has to go with a remote data store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from edge_site import Device
+from remote_site import RemoteSite, remote_site
+from remote_store import answering
+
+from flotta.identity.authority import CertificateAndKey
+from flotta.identity.keys import new_key
+from waiting import eventually
+
+
+@pytest_asyncio.fixture(params=[False, True], ids=["v0.2", "additions"])
+async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RemoteSite]:
+    async with remote_site(
+        tmp_path, has_additions=request.param, REMOTE_BACKEND_WIPES_PER_HOUR="2"
+    ) as started:
+        await started.store.start(started.store_context())
+        yield started
+
+
+async def test_a_registration_certificate_does_not_replace_a_device(site: RemoteSite) -> None:
+    device = await site.joined()
+    before = len(site.store.of("PUT registration"))
+
+    thief = site.device()
+    refusals = [await thief.enrol(), await thief.register()]
+
+    assert [(reply.status, reply.json()["reason"]) for reply in refusals] == [(403, "OtherKey")] * 2
+    assert len(site.store.of("PUT registration")) == before
+    assert (await device.beat()).status == 200
+
+
+async def test_a_lost_registration_response_does_no_harm(site: RemoteSite) -> None:
+    device = site.device()
+    site.store.device("till-7").is_approved = True
+    registration = device.identity
+    await device.enrol()
+    assert (await device.register()).status == 200
+    await device.use(registration)  # as if it never got its certificate
+
+    assert (await device.register()).status == 200
+
+    if site.store.has_additions:  # the store knows the key, so a server that knows nothing does
+        key = device.key
+        await site.restart()
+        again = site.device()
+        again.key = key
+        assert (await again.register()).status == 200
+
+
+async def test_a_store_that_does_not_know_the_key_lets_nobody_in_again(site: RemoteSite) -> None:
+    device = await site.joined()
+    key = device.key
+    site.store.device("till-7").key = ""
+    await site.restart()
+
+    again = site.device()
+    again.key = key
+
+    assert (await again.register()).json()["reason"] == "OtherKey"
+
+
+async def test_a_registration_that_is_not_recorded_gives_no_certificate(site: RemoteSite) -> None:
+    device = site.device()
+    site.store.device("till-7").is_approved = True
+    await device.enrol()
+    site.store.trouble = answering(507, only="registration")
+
+    assert (await device.register()).status == 503
+
+    site.store.trouble = None
+    assert (await device.register()).status == 200
+
+
+async def test_the_key_that_asked_first_is_the_one_that_may_register(site: RemoteSite) -> None:
+    device, rival = site.device(), site.device()
+    assert (await device.enrol()).status == 200
+
+    assert (await rival.enrol()).json()["reason"] == "OtherKey"
+    site.store.device("till-7").is_approved = True
+    assert (await device.enrol()).status == 208
+    assert (await rival.register()).json()["reason"] == "OtherKey"
+    assert (await device.register()).status == 200
+
+
+async def test_a_store_refuses_a_key_of_its_own_accord(site: RemoteSite) -> None:
+    device = site.device()
+    site.store.trouble = answering(409, only="enrolment")
+    assert (await device.enrol()).json()["reason"] == "OtherKey"
+    site.store.trouble = None
+    site.store.device("till-7").is_approved = True
+    assert (await device.enrol()).status == 208
+
+    async def refuse_put(request: Any) -> Any:
+        return await answering(409)(request) if request.method == "PUT" else None
+
+    site.store.trouble = refuse_put
+    assert (await device.register()).json()["reason"] == "OtherKey"
+
+
+async def test_an_enrolled_device_waits_for_the_store(site: RemoteSite) -> None:
+    device = site.device()
+    site.store.trouble = answering(202, only="enrolment")  # any other success is "recorded"
+    assert (await device.enrol()).status == 200
+    assert (await device.register()).json()["reason"] == "NotApproved"
+    assert (await device.enrol(public_key_fingerprint="x")).status == 400
+
+
+async def test_a_store_with_too_many_applicants_is_no_outage(site: RemoteSite) -> None:
+    device = await site.joined()
+    site.store.trouble = answering(429, only="enrolment", Retry_After="60")
+
+    for number in range(8):
+        reply = await site.device(f"new-{number}").enrol()
+        assert (reply.status, reply.json()["reason"]) == (429, "TooManyPendingRequests")
+        assert reply.headers["Retry-After"] == "60"
+
+    assert (await device.beat()).status == 200
+
+
+async def test_a_device_renews_with_another_key_as_long_as_it_belongs(site: RemoteSite) -> None:
+    device = await site.joined()
+    device.key = new_key()
+    assert (await device.register()).status == 200
+    assert (await device.beat()).status == 200
+
+    site.store.device("till-7").status = "unknown"
+    device.key = new_key()
+    refused = await device.register()
+    assert (refused.status, refused.json()["reason"]) == (404, "UnknownDevice")
+    site.store.device("till-7").status = "unregistered"
+    refused = await device.register()
+    assert (refused.status, refused.json()["reason"]) == (403, "DeviceLeaving")
+
+
+async def test_a_store_that_lost_its_database_wipes_nobody(site: RemoteSite) -> None:
+    devices = [await site.joined(f"till-{number}") for number in range(3)]
+    for device in devices:
+        assert (await device.get("data")).status == 200
+
+    site.store.devices.clear()
+    site.store.version = 1
+
+    async def is_unknown(device: Device) -> bool:
+        return (await device.get("control")).status == 404
+
+    for device in devices:
+        site.store.note_change(device.device_id)
+        await eventually(partial(is_unknown, device))
+        reply = await device.get("data")
+        assert (reply.status, reply.json()["reason"]) == (404, "UnknownDevice")
+        assert (await device.beat()).status == 404
+
+
+async def test_a_store_that_says_a_fleet_is_to_go_is_held(
+    site: RemoteSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    devices = [await site.joined(f"till-{number}") for number in range(5)]
+
+    for number in range(5):
+        site.store.device(f"till-{number}").status = "unregistered"
+        site.store.note_change(f"till-{number}")
+
+    async def told() -> list[bool] | None:
+        replies = [await device.get("control") for device in devices]
+        assert {reply.status for reply in replies} == {200}
+        found = [bool(reply.body) for reply in replies]
+        return found if sum(found) == 2 else None
+
+    granted = await eventually(told)
+
+    async def are_held() -> bool:
+        await told()
+        return await site.metric("flotta_api_store_wipes_held") == 3
+
+    await eventually(are_held)
+    assert "raise REMOTE_BACKEND_WIPES_PER_HOUR" in caplog.text
+    assert "[WipesHeld]" in caplog.text
+    for device, is_granted in zip(devices, granted, strict=True):
+        reason = (await device.get("data")).json()["reason"]
+        assert reason == ("DeviceDecommissioned" if is_granted else "DeviceLeaving")
+    assert (await eventually(told)) == granted  # the same devices
+    held = devices[granted.index(False)]
+    assert (await held.beat()).status == 200
+
+
+async def test_what_was_said_of_old_tells_nobody_to_go(site: RemoteSite) -> None:
+    device = await site.joined()
+    site.store.device("till-7").status = "unregistered"
+    site.store.note_change("till-7")
+
+    async def is_leaving() -> bool:
+        return (await device.get("data")).status == 403
+
+    await eventually(is_leaving)
+    await site.store.stop()
+
+    async def is_kept() -> bool:
+        return (await device.get("control")).body == b""
+
+    await eventually(is_kept)
+
+
+async def issue(site: RemoteSite, name: str, **specification: Any) -> Device:
+    """Issue a registration batch in the directory; return a device with its certificate."""
+    folder = site.certificates / name
+    made = site.certificates / f".{name}"
+    made.mkdir(0o700)
+    (made / "batch").touch(0o600)
+    (made / "batch").write_text(json.dumps(specification))
+    made.rename(folder)
+    await eventually(lambda: (folder / "client.key").exists())
+    device = site.device()
+    await device.use(
+        CertificateAndKey(
+            (folder / "client.crt").read_bytes(), (folder / "client.key").read_bytes()
+        )
+    )
+    return device
+
+
+async def test_a_batch_admits_as_with_any_store(site: RemoteSite) -> None:
+    device = await issue(site, "shops", deviceIDs=["till-8"], namespaces=["shops", "plant"])
+    assert (await device.enrol()).json()["reason"] == "DeviceIDNotAllowed"
+    device.device_id = "till-8"
+    assert (await device.enrol(target_namespace="x")).json()["reason"] == "NamespaceNotAllowed"
+    assert (await device.enrol(target_namespace="plant")).status == 200
+    assert [seen.device for seen in site.store.of("POST enrolment")] == ["plant/till-8"]
+    site.store.device("till-8", "plant").is_approved = True
+    assert (await device.enrol(target_namespace="plant")).status == 208
+    assert (await device.register()).status == 200
+
+
+async def test_uses_that_nobody_counts_are_refused(site: RemoteSite) -> None:
+    device = await issue(site, "ten", uses=10)
+
+    refused = await device.enrol()
+
+    assert refused.json()["reason"] == "RegistrationBatchUnsupported"
+    assert "list the ids" in refused.json()["message"]
+    listed = await issue(site, "one", uses=1, deviceIDs=["till-7"])
+    assert (await listed.enrol()).status == 200
