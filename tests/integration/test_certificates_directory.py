@@ -113,8 +113,11 @@ async def test_an_edge_api_makes_its_certificates_in_an_empty_directory(site: Fi
 async def test_a_device_joins_with_what_the_command_issued(
     site: FilesSite, run: Run, tmp_path: Path
 ) -> None:
-    issue = ("registration", "issue", "stick", "--uses", "3", "--output", str(tmp_path / "stick"))
-    code, said = await run(*issue)
+    issue = ("registration", "issue", "stick", "--output", str(tmp_path / "stick"))
+    code, said = await run(*issue, "--uses", "1", "--automatic", "--device-id", "till-*")
+    sentence = "--automatic, --uses without a --device-id for each would have no effect"
+    assert (code, sentence in said) == (1, True), said
+    code, said = await run(*issue, "--uses", "3", "--device-id", "till-7")
     assert (code, said.startswith("stick is issued, until ")) == (0, True), said
     device = site.device(tmp_path / "stick")
     site.backend.devices["till-7"] = MemoryDevice()

@@ -18,13 +18,20 @@ from flotta.cli.registration_table import batches_as_table
 from flotta.cli.written_certificates import write_certificate
 from flotta.fleet.batch_specification import dump_specification, parse_specification
 from flotta.fleet.issued_batches import TOLERANCE, IssuedBatch, describe
-from flotta.fleet.registration_batches import MIN_VALIDITY, SpecificationFields, is_of_role
+from flotta.fleet.registration_batches import (
+    MIN_VALIDITY,
+    SpecificationFields,
+    is_of_role,
+    is_pattern,
+)
 from flotta.resources.client import Client
 from flotta.rfc3339 import format_time
 
 PROGRAM = "flotta registration"
 ISSUE_CHECK = 0.2  # seconds between two looks whether a certificate is issued
 NO_BATCHES = "There are no registration batches. Issue one with: flotta registration issue NAME"
+# Options of a batch that a remote data store does not know.
+WITHOUT_EFFECT = ("set", "label", "device-label", "automatic", "allow-key-replacement")
 LEFT_OUT = (
     "One-time batches of the role flotta.edge.device that are left out: {0} (--all shows them)"
 )
@@ -37,6 +44,8 @@ def run(options: argparse.Namespace) -> str:
 
 async def _issue(client: Client, options: argparse.Namespace) -> str:
     batches = Batches(client, own_namespace())
+    if options.certificates_dir is not None:
+        _require_effect(options)
     wanted = _make_fields(options)
     dump_specification(wanted)
     existing = await batches.find(options.name)
@@ -53,6 +62,24 @@ async def _issue(client: Client, options: argparse.Namespace) -> str:
         raise ValueError(str(error)) from error
     kept = "; --days changes no batch that exists" if existing and by_days else ""
     return _conclude(batch, options.output, kept)
+
+
+def _require_effect(options: argparse.Namespace) -> None:
+    """Raise ValueError for what nobody carries out where the devices are in a data store."""
+    vain = [f"--{name}" for name in WITHOUT_EFFECT if getattr(options, name.replace("-", "_"))]
+    if options.uses is not None and not _lists_enough(options):
+        vain.append("--uses without a --device-id for each")
+    if vain:
+        raise ValueError(
+            f"{', '.join(vain)} would have no effect: devices are in a data store here, "
+            "which approves and labels them, and nobody counts uses. Leave it out; --device-id, "
+            "--namespace and --days do count"
+        )
+
+
+def _lists_enough(options: argparse.Namespace) -> bool:
+    ids = _make_fields(options).get("deviceIDs", [])
+    return bool(ids) and len(ids) <= options.uses and not any(map(is_pattern, ids))
 
 
 def _require_same(
