@@ -1,8 +1,9 @@
-"""Render docs/reference/configuration-api.openapi.yaml: operations and schemas of the API.
+"""Render docs/reference/configuration-api.openapi.yaml, and the rules on the page beside it.
 
 Usage: document_configuration_api.py [--check]. The operations are written in
-`scripts/openapi/configuration-api.yaml`, the schemas come from `flotta.protocol`. With --check,
-nothing is written and the exit code tells whether something would be.
+`scripts/openapi/configuration-api.yaml`, the schemas come from `flotta.protocol`, the rules from
+the conformance kit. With --check, nothing is written and the exit code tells whether something
+would be.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Any
 
 import msgspec
 import yaml
-from rendered_pages import ROOT, write_pages
+from rendered_pages import ROOT, replace_table, write_pages
 
+from flotta.configuration_api.conformance.catalogue import RULES
 from flotta.protocol import configuration_api as api
 from flotta.protocol import models
 
-PAGE = ROOT / "docs/reference/configuration-api.openapi.yaml"
+DOCUMENT = ROOT / "docs/reference/configuration-api.openapi.yaml"
+PAGE = ROOT / "docs/reference/configuration-api.md"
 OPERATIONS = ROOT / "scripts/openapi/configuration-api.yaml"
 MODELS = (
     *(models.EnrolmentInfo, models.RegistrationInfo, models.Heartbeat),
@@ -43,7 +46,13 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def render() -> str:
+def render_page(page: str) -> str:
+    """Return the page with the rules of today."""
+    rows = [(f"`{rule.name}`", rule.sentence) for rule in RULES]
+    return replace_table(page, "The conformance kit", ("Rule", "What a store does"), rows)
+
+
+def render_document() -> str:
     """Return the whole document."""
     document = yaml.safe_load(OPERATIONS.read_text())
     document["components"]["schemas"].update(_schemas())
@@ -87,4 +96,4 @@ def _describe(docstring: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(write_pages({PAGE: render()}))
+    sys.exit(write_pages({DOCUMENT: render_document(), PAGE: render_page(PAGE.read_text())}))

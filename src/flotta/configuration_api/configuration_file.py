@@ -83,16 +83,17 @@ def _without_text(error: yaml.YAMLError) -> str:
 def _texts(content: dict[object, object]) -> dict[object, object]:
     """Return the content with texts where the message has texts."""
     plain = dict(content)
-    plain["workloads"] = [_workload(item) for item in _items(plain, "workloads")]
-    plain["secrets"] = [_secret(item) for item in _items(plain, "secrets")]
+    for field, convert in (("workloads", _workload), ("secrets", _secret)):
+        if plain.get(field) is not None:
+            plain[field] = [convert(item) for item in _items(plain, field)]
     return plain
 
 
 def _items(content: dict[object, object], field: str) -> list[object]:
     value = content.get(field)
-    if value is not None and not isinstance(value, list):
+    if not isinstance(value, list):
         raise ValueError(f"{field} must be a list")
-    return value or []
+    return value
 
 
 def _workload(item: object) -> object:

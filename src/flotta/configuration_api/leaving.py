@@ -1,4 +1,4 @@
-"""How a device leaves: by a wish on record, or by being forgotten, which is no wish.
+"""How a device leaves: by a wish on record, or by being forgotten, which is not a wish.
 
 Rules: docs/reference/configuration-api.md#leaving.
 """

@@ -1,0 +1,1 @@
+"""The rules, by their subject; `catalogue` has them in order."""

@@ -1,0 +1,109 @@
+"""Enrolment and approval: how a device asks to join."""
+
+from __future__ import annotations
+
+from flotta.configuration_api.conformance.outcomes import Failed, Skipped
+from flotta.configuration_api.conformance.rule import rule
+from flotta.configuration_api.conformance.trial import Trial
+from flotta.protocol.configuration_api import KNOWN, RECORDED, Status
+
+LONGEST_ID = 64  # characters of a device id
+OTHER_NAMESPACE = "conformance-other"
+
+
+@rule(
+    "enrolment-recorded",
+    "The first enrolment of a device gets 201, or 200 if it may register at once.",
+)
+async def enrolment_recorded(trial: Trial) -> None:
+    """Ask to join."""
+    exchange = await trial.new_device().enrol()
+    exchange.require(RECORDED, KNOWN, because="the device waits until it may register")
+
+
+@rule("enrolment-repeated", "The same enrolment again gets the same status.")
+async def enrolment_repeated(trial: Trial) -> None:
+    """Ask to join three times, as a device does that waits."""
+    device = trial.new_device()
+    first, *others = [await device.enrol() for _ in range(3)]
+    for exchange in others:
+        exchange.require(first.status, because="a device repeats its enrolment while it waits")
+
+
+@rule("enrolment-registers-nothing", "After an enrolment alone the status is still `unknown`.")
+async def enrolment_registers_nothing(trial: Trial) -> None:
+    """Ask to join, and what is on record."""
+    device = trial.new_device()
+    await device.enrol()
+    found = await device.status()
+    if found.status != Status.UNKNOWN.value:
+        raise Failed(
+            f"after an enrolment the device is `{found.status}`; expected `unknown`: it has no "
+            "certificate yet"
+        )
+
+
+@rule("approved-agrees", "`approved`, where a store says it, agrees with 200 or 201 of enrolments.")
+async def approved_agrees(trial: Trial) -> None:
+    """Compare both."""
+    device = trial.new_device()
+    exchange = await device.enrol()
+    approved = (await device.status()).approved
+    if approved is None:
+        raise Skipped("the store does not say `approved` (an addition)")
+    if approved != (exchange.status == KNOWN):
+        raise Failed(
+            f"{exchange}, but GET registration says approved: {str(approved).lower()}; expected "
+            "200 with true, 201 with false"
+        )
+
+
+@rule("enrolment-additions", "Properties that a store does not know, and null, are ignored.")
+async def enrolment_additions(trial: Trial) -> None:
+    """Ask to join with a property of a later release."""
+    content = {
+        "features": {"hardware": {"disks": None, "gpus": None}, "modelName": "m"},
+        "target_namespace": trial.namespace,
+        "labels": None,
+        "later": {"than": ["this"]},
+    }
+    exchange = await trial.new_device().enrol(content)
+    exchange.require(RECORDED, KNOWN, because="later releases add properties")
+
+
+@rule("malformed-body", "A body that is not JSON gets 4xx.")
+async def malformed_body(trial: Trial) -> None:
+    """Ask to join with half an object."""
+    exchange = await trial.new_device().enrol(b'{"features": ')
+    if not 400 <= exchange.status < 500:
+        raise Failed(f"{exchange} for half a JSON object; expected 400: it can never be recorded")
+
+
+@rule("long-device-id", "A device id may have dots and 64 characters.")
+async def long_device_id(trial: Trial) -> None:
+    """Ask to join under the longest name."""
+    name = f"{trial.prefix}.example.{'x' * LONGEST_ID}"[:LONGEST_ID]
+    exchange = await trial.new_device(name).enrol()
+    exchange.require(RECORDED, KNOWN, because="a device id is a DNS-1123 subdomain")
+
+
+@rule("namespaces-apart", "A device of one namespace is unknown in another.")
+async def namespaces_apart(trial: Trial) -> None:
+    """Ask for a registered device elsewhere."""
+    device = await trial.shared()
+    found = (await device.status(OTHER_NAMESPACE)).status
+    if found != Status.UNKNOWN.value:
+        raise Failed(
+            f"{device} is `{found}` in the namespace {OTHER_NAMESPACE}, too; expected `unknown`"
+        )
+
+
+@rule("approval-counts", "The enrolment of an approved device gets 200.")
+async def approval_counts(trial: Trial) -> None:
+    """Ask to join, be approved, and ask again."""
+    device = trial.new_device()
+    await trial.approve(device)
+    exchange = await device.enrol()
+    exchange.require(KNOWN, because="the device was approved and waits for this to register")
+    if (await device.status()).approved is False:
+        raise Failed("GET registration says approved: false of a device that was approved")
