@@ -17,7 +17,7 @@ from flotta.edge_api.backends.remote import requests
 from flotta.edge_api.backends.remote.applicants import Applicants
 from flotta.edge_api.backends.remote.brake import WipeBrake
 from flotta.edge_api.backends.remote.circuit import Circuit
-from flotta.edge_api.backends.remote.client import StoreClient
+from flotta.edge_api.backends.remote.client import DeviceName, StoreClient
 from flotta.edge_api.backends.remote.counters import StoreMetrics
 from flotta.edge_api.backends.remote.feed import Feed
 from flotta.edge_api.backends.remote.held_requests import HeldRequests
@@ -55,10 +55,12 @@ class RemoteBackend:
         brake = WipeBrake(store.wipes_per_hour)
         counters = StoreMetrics(metrics.registry, self._is_usable, lambda: brake.held)
         self._client = StoreClient(self._transport, self._circuit, store.timeout, counters)
-        knowledge = Knowledge()
-        self._readings = Readings(self._client, knowledge, store.stale_seconds, counters)
+        self._knowledge = Knowledge(self._wake)
+        self._readings = Readings(self._client, self._knowledge, store.stale_seconds, counters)
         self._held = HeldRequests(self._readings.look, store.poll_seconds, self._is_usable)
-        self._feed = Feed(self._transport, self._circuit, knowledge, self._held, store.timeout)
+        self._feed = Feed(
+            self._transport, self._circuit, self._knowledge, self._held, store.timeout
+        )
         self._leaving = Leaving(self._client, self._readings, brake)
         batches = SecretBatches(own.secrets)
         self._joining = Joining(self._client, self._readings, batches, Applicants())
@@ -165,7 +167,12 @@ class RemoteBackend:
 
     async def wait_for_change(self, peer: Peer, seconds: float) -> None:
         """Return when the store may say something else about the device, or after that time."""
-        await self._held.wait(name_of(peer), peer, seconds)
+        name = name_of(peer)
+        has_changed = self._knowledge.has_changed(name)
+        await self._held.wait(name, peer, seconds, looks_now=has_changed)
+
+    def _wake(self, name: DeviceName) -> None:
+        self._held.wake(name)
 
     def _is_usable(self) -> bool:
         return not self._circuit.is_open

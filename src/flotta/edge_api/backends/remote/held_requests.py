@@ -35,16 +35,16 @@ class _Held:
 
 
 class HeldRequests:
-    """Wakes held requests when a look finds a change.
+    """Holds requests until they are woken, and has their devices looked at.
 
-    `look` asks the store about a device and tells whether something changed. While `polls` is
+    `look` asks the store about a device; whoever finds a change calls `wake`. While `polls` is
     true, every device is looked at every `interval` seconds or so, else only when told to. Few
     looks are made while the store is not `is_usable`.
     """
 
     def __init__(
         self,
-        look: Callable[[DeviceName, Peer], Awaitable[bool]],
+        look: Callable[[DeviceName, Peer], Awaitable[None]],
         interval: float,
         is_usable: Callable[[], bool],
     ) -> None:
@@ -67,13 +67,20 @@ class HeldRequests:
         """How many looks are planned, including those that turned out not to be needed."""
         return len(self._schedule)
 
-    async def wait(self, name: DeviceName, peer: Peer, seconds: float) -> None:
-        """Return when a look finds a change of the device, or after that time."""
+    async def wait(
+        self, name: DeviceName, peer: Peer, seconds: float, *, looks_now: bool = False
+    ) -> None:
+        """Return when the device is woken, or after that time.
+
+        `looks_now`: a change is known that the request may have missed.
+        """
         held = self._held.get(name)
         if held is None:
             held = self._held[name] = _Held(peer)
             if self.polls:
                 self._plan(name, held, self._next_interval())
+        if looks_now:
+            self._plan(name, held, 0.0)
         held.peer = peer
         future = asyncio.get_running_loop().create_future()
         held.futures.add(future)
@@ -118,8 +125,7 @@ class HeldRequests:
         while True:
             name, held = await self._next()
             try:
-                if await self._look(name, held.peer):
-                    self.wake(name)
+                await self._look(name, held.peer)
             except (BackendError, Refusal) as error:
                 self._failures.log(logging.DEBUG, "A held device is not looked at: %s", error)
                 if not self._is_usable():

@@ -50,6 +50,7 @@ class Delivered:
 class Known:
     """What is known of one device."""
 
+    name: DeviceName
     status: Reading[RegistrationStatus] | None = None
     delivered: Reading[Delivered] | None = None
     changed: int = 0  # the count of changes when this device changed last
@@ -61,16 +62,26 @@ class Known:
         return ENTRY + (len(self.delivered.value.configuration.content) if self.delivered else 0)
 
     @property
-    def version(self) -> tuple[RegistrationStatus | None, str]:
-        """What held requests of the device wait for to change."""
-        status = self.status.value if self.status else None
-        return status, self.delivered.value.configuration.version if self.delivered else ""
+    def mark(self) -> int:
+        """The count of changes up to which all of it was read."""
+        return min(
+            (reading.mark for reading in (self.status, self.delivered) if reading), default=0
+        )
 
 
 class Knowledge:
-    """What is known, by device; the device that was asked about longest ago is forgotten first."""
+    """What is known, by device; the device that was asked about longest ago is forgotten first.
 
-    def __init__(self, limit: int = MEMORY, clock: Callable[[], float] = time.monotonic) -> None:
+    `differs` is called with a device of which something else was read than before.
+    """
+
+    def __init__(
+        self,
+        differs: Callable[[DeviceName], None],
+        limit: int = MEMORY,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._differs = differs
         self._limit = limit
         self._clock = clock
         self._known: OrderedDict[DeviceName, Known] = OrderedDict()
@@ -87,7 +98,7 @@ class Knowledge:
         """Return what is known of a device, to be filled by `keep_status` and `keep_delivered`."""
         known = self._known.get(name)
         if known is None:
-            known = self._known[name] = Known()
+            known = self._known[name] = Known(name)
             self.size += known.size
             self._shrink()
         self._known.move_to_end(name)
@@ -100,15 +111,21 @@ class Knowledge:
 
     def keep_status(self, known: Known, status: RegistrationStatus, mark: int) -> None:
         """Keep a status that was read just now."""
+        before = known.status
         known.status = Reading(status, self._clock(), mark)
+        if before is None or before.value != status:
+            self._differs(known.name)
 
     def keep_delivered(self, known: Known, delivered: Delivered, mark: int) -> None:
         """Keep a configuration that was read, or confirmed, just now."""
-        before = known.size
+        size, before = known.size, known.delivered
         known.delivered = Reading(delivered, self._clock(), mark)
         if known.is_kept:
-            self.size += known.size - before
+            self.size += known.size - size
             self._shrink()
+        version = delivered.configuration.version
+        if before is None or before.value.configuration.version != version:
+            self._differs(known.name)
 
     def current(self, known: Known, reading: Reading[T] | None) -> T | None:
         """Return what was read if it need not be read again, else None."""
@@ -116,6 +133,11 @@ class Knowledge:
             return None
         age = self._clock() - reading.at
         return reading.value if age <= (UNCHANGED if self.has_feed else FRESH) else None
+
+    def has_changed(self, name: DeviceName) -> bool:
+        """Tell whether a device changed, according to the feed, since it was read."""
+        known = self._known.get(name)
+        return known is not None and known.mark < max(known.changed, self._all_changed)
 
     def usable(self, reading: Reading[T] | None, seconds: float) -> T | None:
         """Return what was read at most so long ago, for while the store cannot be used."""

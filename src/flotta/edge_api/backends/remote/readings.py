@@ -11,7 +11,7 @@ from flotta.edge_api.backends.remote.knowledge import Delivered, Knowledge
 from flotta.edge_api.backends.remote.problems import StoreAnswerInvalid, StoreError
 from flotta.edge_api.refusals import Refusal
 from flotta.identity.peers import Peer
-from flotta.protocol.configuration_api import RegistrationStatus
+from flotta.protocol.configuration_api import RegistrationStatus, Status
 from flotta.protocol.reasons.refusals import UNKNOWN_DEVICE
 
 MAX_ETAG = 1024  # characters of an entity tag that is sent back
@@ -39,8 +39,8 @@ class Readings:
         """
         known = self._knowledge.of(name)
         current = self._knowledge.current(known, known.status)
-        if current is not None:
-            return current, True
+        if current is not None and current.status != Status.UNREGISTERED.value:
+            return current, True  # that a device is to go, the store says each time
         try:
             return await self.ask_status(name, peer), True
         except StoreError:
@@ -100,14 +100,11 @@ class Readings:
         self._knowledge.keep_delivered(known, delivered, mark)
         return delivered.configuration
 
-    async def look(self, name: DeviceName, peer: Peer) -> bool:
-        """Ask about a device whose requests are held; return whether they should check again."""
-        known = self._knowledge.of(name)
-        before = known.version
+    async def look(self, name: DeviceName, peer: Peer) -> None:
+        """Ask about a device whose requests are held; raises StoreError or Refusal 404."""
         await self.ask_status(name, peer)
-        if known.delivered is not None:
+        if self._knowledge.of(name).delivered is not None:
             await self.ask_configuration(name, peer)
-        return known.version != before
 
 
 def _confirmed(before: Delivered | None) -> Delivered:

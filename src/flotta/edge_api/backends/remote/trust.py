@@ -45,7 +45,9 @@ class Trust:
 
     def _make_context(self) -> ssl.SSLContext:
         if self._material is None:
-            raise StoreRefused("The Edge API has no certificate for the data store yet")
+            raise StoreRefused(
+                "The Edge API has no certificate for the data store yet", is_outage=True
+            )
         trust, certificate, key = self._material
         self._stamp = self._read_stamp()
         try:
@@ -59,7 +61,8 @@ class Trust:
             )
             raise StoreRefused(
                 f"The certificate of the data store cannot be verified: {cause}, which cannot be "
-                f"used ({error}); correct the file"
+                f"used ({error}); correct the file",
+                is_outage=True,
             ) from error
 
     def _read_stamp(self) -> Stamp | None:
