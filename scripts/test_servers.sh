@@ -1,8 +1,9 @@
 #!/bin/bash
 # Download or build the real servers that the tests run against, and print the folder they are in.
 #
-#   test_servers.sh api       etcd kube-apiserver kube-controller-manager
-#   test_servers.sh node      the same, with kubelet kube-proxy kube-scheduler and containerd
+#   test_servers.sh api         etcd kube-apiserver kube-controller-manager
+#   test_servers.sh node        the same, with kubelet kube-proxy kube-scheduler and containerd
+#   test_servers.sh yggdrasil   yggdrasil: gateway and workers as those of Flotta v0.2, from tests/servers/yggdrasil
 #
 # $KUBEBUILDER_ASSETS is used if it has them all. Otherwise those of Kubernetes come from the official
 # release if it can be reached (the checksum is verified), and the rest is built from the Go module
@@ -10,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../tests/servers"
 top=$PWD/../..
-wanted=${1:?api or node}
+wanted=${1:?api, node or yggdrasil}
 kubernetes=(kube-apiserver kube-controller-manager)
 containerd=()
 if [ "$wanted" = node ]; then
@@ -22,6 +23,7 @@ runtime=$(sed -n 's/^require github.com\/containerd\/containerd\/v2 //p' contain
 release=${KUBERNETES_RELEASE_URL:-https://dl.k8s.io}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/flotta-edge
 folder=$cache/servers/$version-containerd-$runtime
+[ "$wanted" != yggdrasil ] || folder=$cache/servers/yggdrasil-$(find yggdrasil -type f -exec sha256sum {} + | LC_ALL=C sort | sha256sum | cut -c1-12)
 
 say() { echo "$@" >&2; }
 complete() {
@@ -30,7 +32,7 @@ complete() {
   for program; do [ -x "$directory/$program" ] || return 1; done
 }
 
-if [ -n "${KUBEBUILDER_ASSETS:-}" ] && complete "$KUBEBUILDER_ASSETS" etcd "${kubernetes[@]}" "${containerd[@]}"; then
+if [ "$wanted" != yggdrasil ] && [ -n "${KUBEBUILDER_ASSETS:-}" ] && complete "$KUBEBUILDER_ASSETS" etcd "${kubernetes[@]}" "${containerd[@]}"; then
   echo "$KUBEBUILDER_ASSETS"
   exit 0
 fi
@@ -71,12 +73,18 @@ build() {
     complete "$folder" "$(basename "$package")" || missing+=("$package")
   done
   [ ${#missing[@]} != 0 ] || return 0
-  have_go || { say "Building Kubernetes $version for the tests needs Go: install it, or set KUBEBUILDER_ASSETS to a folder with the programs."; exit 1; }
+  have_go || { say "Building $module for the tests needs Go: install it, or set KUBEBUILDER_ASSETS to a folder with the programs of Kubernetes."; exit 1; }
   say "Building $(basename -a "${missing[@]}" | paste -sd ' ' -) from source; this takes minutes, the first time only."
   mkdir -p "$folder/.new"
   (cd "$module" && CGO_ENABLED=0 go build -trimpath -o "$folder/.new/" "${flags[@]}" "${missing[@]}") >&2
   mv "$folder/.new"/* "$folder/"
 }
+
+if [ "$wanted" = yggdrasil ]; then
+  build yggdrasil "-ldflags=-s -w" -- flotta.edge/tests/servers/yggdrasil
+  echo "$folder"
+  exit 0
+fi
 
 stamp=k8s.io/component-base/version
 link="-s -w -X $stamp.gitVersion=$version -X $stamp.gitMajor=$(echo "$version" | cut -c2- | cut -d. -f1) -X $stamp.gitMinor=$(echo "$version" | cut -d. -f2)"

@@ -9,6 +9,8 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import re
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +21,9 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
 from flotta.backoff import Backoff
-from flotta.dns1123 import is_label
 from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Timing
+from flotta.protocol.directives import DEVICE
 from flotta.protocol.grpc import RECEIVED_DISCONNECT, Data, EventNotification, WorkerStub
 from flotta.protocol.reasons.device_programs import UNREADABLE_MESSAGE, WORKER_UNAVAILABLE
 from flotta.protocol.reasons.reason import with_code
@@ -29,7 +31,8 @@ from flotta.protocol.reasons.reason import with_code
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 4  # messages that wait for their workers: each may have 32 MiB
-MAX_HANDLER = 32  # characters; it becomes the name of a socket
+# It becomes the name of a socket. Workers of others have names such as `rhc_playbook`.
+HANDLER = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 # Fields of proc_pid_stat(5), counted from 1.
 AFTER_NAME, STARTTIME = 3, 22
 # A worker is on this machine and is called again sooner than the Edge API: divisors of the delays
@@ -105,7 +108,10 @@ class Workers:
                 self._add_worker(path.stem, None, {})
 
     def register(self, handler: str, pid: int, features: Mapping[str, str]) -> str | None:
-        """Return the address on which a worker must listen; None while another one is alive."""
+        """Return the path at which a worker must listen; None while another one is alive.
+
+        It is a path without a scheme, because workers of v0.2 listen at it as it is.
+        """
         if not _is_handler(handler):
             return None
         process = _identify_process(pid)
@@ -118,9 +124,10 @@ class Workers:
                 WORKER_UNAVAILABLE,
             )
             return None
+        _remove_left_behind(self._socket_path(handler))
         self._add_worker(handler, process, dict(features))
         log.info("Worker %s registered (pid %d)", handler, pid)
-        return f"unix:{self._socket_path(handler)}"
+        return str(self._socket_path(handler))
 
     def list_features(self) -> dict[str, dict[str, str]]:
         """Return the features of each handler, for the connection status."""
@@ -169,26 +176,31 @@ class Workers:
         self._latest.clear()
 
     async def disconnect(self) -> None:
-        """Send RECEIVED_DISCONNECT to every worker; return when all, and at least one, answered.
+        """Send RECEIVED_DISCONNECT to every worker; return when `device` has confirmed it.
 
+        Other workers get one call each: they have nothing that came from the control plane, and
+        one that does not answer must not keep a device in the fleet.
         See docs/reference/wire-protocol.md#disconnect.
         """
         backoff = Backoff(
             self._timing.retry_first, self._timing.retry_cap / DISCONNECT_RETRY_DIVISOR
         )
-        while not self._workers or self._still_connected():
-            if not self._workers:
+        while DEVICE not in self._workers or self._still_connected():
+            await asyncio.gather(*map(self._disconnect_worker, self._still_connected()))
+            if DEVICE not in self._workers:
                 log.warning(
-                    "The disconnect waits until a worker registers and cleans up [%s]",
+                    "The disconnect waits until the worker %s registers and cleans up [%s]",
+                    DEVICE,
                     WORKER_UNAVAILABLE,
                 )
                 await self.wait_for_worker()
-            for worker in self._still_connected():
-                worker.disconnected = await self._call(
-                    worker, "disconnect", _notify(worker, DISCONNECT, self._timing.cleanup_timeout)
-                )
-            if self._still_connected():
+            elif self._still_connected():
                 await self.wait_for_worker(backoff.next())
+
+    async def _disconnect_worker(self, worker: Worker) -> None:
+        call = _notify(worker, DISCONNECT, self._timing.cleanup_timeout)
+        confirmed = await self._call(worker, "disconnect", call)
+        worker.disconnected = confirmed or worker.handler != DEVICE
 
     async def wait_for_worker(self, seconds: float | None = None) -> None:
         """Wait until a worker registers, at most `seconds` if given."""
@@ -280,7 +292,23 @@ async def _notify(worker: Worker, event: EventNotification, seconds: float) -> N
 
 
 def _is_handler(text: str) -> bool:
-    return is_label(text) and len(text) <= MAX_HANDLER
+    return HANDLER.fullmatch(text) is not None
+
+
+def _remove_left_behind(path: Path) -> None:
+    """Remove a socket at which nobody listens: a worker of v0.2 cannot listen where there is one.
+
+    It does not expect it, because its own gateway gives it another, abstract name each time.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        except OSError:
+            pass  # there is none, or somebody listens who is busy
 
 
 def _identify_process(pid: int) -> ProcessIdentity | None:

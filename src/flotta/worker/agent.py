@@ -101,6 +101,7 @@ class Agent:
             ),
         )
         self._gateway.on_connect = self._handle_connect
+        self._gateway.on_unregistered = self._register_again
         self._older = OlderConfiguration(self._gateway, self._events, self.request_heartbeat)
         self._features = make(settings, self)
         self._configuration = FeatureConfiguration(self._features, self)
@@ -189,6 +190,7 @@ class Agent:
             "The control plane removed this device: removing workloads and data [%s]",
             DEVICE_REMOVED,
         )
+        self._gateway.end_renewal()
         await self._reporting.stop()
         self._older.end()
         with contextlib.suppress(asyncio.QueueEmpty):
@@ -299,6 +301,14 @@ class Agent:
 
     def _register_if_needed(self) -> None:
         if self._device.message is None and not self._parked:
+            self._reporting.start_registration(self._tasks)
+
+    def _register_again(self) -> None:
+        """Register although there is a configuration: the certificate is the one for registration.
+
+        Only under a gateway that leaves it to its workers.
+        """
+        if not self._parked:
             self._reporting.start_registration(self._tasks)
 
     def _read_status(self) -> DeviceStatus:

@@ -23,12 +23,13 @@ from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.server import Stream
 
 from flotta.backoff import Backoff
-from flotta.protocol.directives import DEVICE, PODS_FIELD, STOP_PODS
+from flotta.protocol.directives import DEVICE, PODS_FIELD, REGISTRATION, STOP_PODS
 from flotta.protocol.envelope import encode
 from flotta.protocol.forwarded_response import ForwardedResponse
 from flotta.protocol.grpc import (
     CONNECTION_RESTORED,
     RECEIVED_DISCONNECT,
+    Config,
     Data,
     DispatcherStub,
     Empty,
@@ -39,10 +40,11 @@ from flotta.protocol.grpc import (
     WorkerBase,
 )
 from flotta.protocol.json_text import decode_json
-from flotta.protocol.reasons.device_programs import RENEWAL_UNSUPPORTED
+from flotta.protocol.models import RegistrationInfo
 from flotta.protocol.reasons.refusals import DEVICE_QUARANTINED
 from flotta.protocol.unix_server import GuardedServer, peer_user
 from flotta.settings.device import YGG_CLIENT_ID
+from flotta.worker.certificate_session import CERTIFICATE_RECORD, CertificateSession
 from flotta.worker.errors import DeliveryError, WorkerError
 from flotta.worker.settings import Settings, socket_path
 from flotta.worker.trusted_users import trusted_uids
@@ -57,10 +59,11 @@ CALL_ERRORS = (GRPCError, StreamTerminatedError, OSError, TimeoutError)
 
 @dataclass(frozen=True)
 class EdgeApiResponse:
-    """HTTP status and header fields by lower-case name; no caller needs a body."""
+    """HTTP status, header fields by lower-case name, and what the JSON of the body contains."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
+    body: object = field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -116,7 +119,8 @@ class GatewayClient:
     """Connection to the gateway, kept up by `run`.
 
     `on_connect` is called whenever the worker is registered with a gateway. `device_id` is empty
-    until then.
+    until then. Under a gateway that leaves the device's certificate to its workers, it does the
+    worker's part of that.
     """
 
     def __init__(self, settings: Settings, service: WorkerService) -> None:
@@ -128,11 +132,15 @@ class GatewayClient:
         self.connected = asyncio.Event()
         self.device_id = ""
         self.on_connect: Callable[[], None] = lambda: None
+        # Where the gateway leaves the certificate to its workers: the device has to register.
+        self.on_unregistered: Callable[[], None] = lambda: None
+        self._certificate: CertificateSession | None = None
 
     async def run(self) -> None:
         """Register, stay registered while the gateway runs, register again when it is back."""
         backoff = Backoff(*GATEWAY_RETRY)
         path = socket_path(self._settings.gateway_address)
+        await self._finish_certificate_change()
         try:
             while True:
                 await self._try_session(path, backoff)
@@ -148,6 +156,20 @@ class GatewayClient:
         Raises DeliveryError when there was no response.
         """
         await self.connected.wait()
+        if self._certificate is None:
+            return await self._deliver(directive, content)
+        complete = await self._certificate.complete(content)
+        response = await self._deliver(directive, complete)
+        if self._certificate is not None:
+            await self._certificate.take(content, response.status, response.body)
+        return response
+
+    def end_renewal(self) -> None:
+        """Renew the device's certificate no more, until there is another connection."""
+        if self._certificate is not None:
+            self._certificate.close()
+
+    async def _deliver(self, directive: str, content: msgspec.Struct) -> EdgeApiResponse:
         data = Data(message_id=str(uuid.uuid4()), directive=directive, content=encode(content))
         if self._channel is None:
             raise DeliveryError("the gateway is not running")
@@ -156,6 +178,9 @@ class GatewayClient:
         except CALL_ERRORS as error:
             raise DeliveryError(f"the gateway did not send {directive}: {error}") from error
         return _parse_response(bytes(reply.response), directive)
+
+    async def _renew_certificate(self) -> int:
+        return (await self.send(REGISTRATION, RegistrationInfo())).status
 
     async def _try_session(self, path: str, backoff: Backoff) -> None:
         try:
@@ -167,9 +192,9 @@ class GatewayClient:
     async def _keep_session(self, path: str, backoff: Backoff) -> None:
         reader, writer = await asyncio.open_unix_connection(path)
         try:
-            self._check_gateway(writer.get_extra_info("socket"))
+            user = self._check_gateway(writer.get_extra_info("socket"))
             self._channel = Channel(path=path)
-            await self._register(self._channel)
+            await self._register(self._channel, user)
             backoff.reset()
             self.connected.set()
             self.on_connect()
@@ -179,12 +204,13 @@ class GatewayClient:
         finally:
             writer.close()
 
-    def _check_gateway(self, connection: socket.socket) -> None:
+    def _check_gateway(self, connection: socket.socket) -> int:
         uid = peer_user(connection)
         if uid not in trusted_uids(self._settings.gateway_user):
             raise DeliveryError(f"it runs as user id {uid}, not as the gateway's user")
+        return uid
 
-    async def _register(self, channel: Channel) -> None:
+    async def _register(self, channel: Channel, user: int) -> None:
         stub = DispatcherStub(channel)
         request = RegistrationRequest(handler=DEVICE, pid=os.getpid())
         reply = await stub.Register(request, timeout=REGISTER_TIMEOUT)
@@ -193,13 +219,35 @@ class GatewayClient:
         await self._listen(reply.address)
         config = await stub.GetConfig(Empty(), timeout=REGISTER_TIMEOUT)
         self.device_id = config.client_id or YGG_CLIENT_ID.read(os.environ)
-        if config.key_file:
-            log.warning(
-                "This gateway leaves key and certificate to its workers; this one cannot renew "
-                "them [%s]",
-                RENEWAL_UNSUPPORTED,
-            )
+        self._certificate = self._begin_certificate(config, user)
         log.info("Registered with the gateway as device %s", self.device_id)
+
+    def _begin_certificate(self, config: Config, user: int) -> CertificateSession | None:
+        if not config.key_file:
+            return None
+        # Loads cryptography, which a worker of our own gateway does without.
+        from flotta.worker.own_certificate.session import begin_session  # noqa: PLC0415
+
+        config.client_id = self.device_id
+        return begin_session(
+            self._settings.state_dir,
+            config,
+            user,
+            self._renew_certificate,
+            lambda: self.on_unregistered(),
+        )
+
+    async def _finish_certificate_change(self) -> None:
+        """Finish what a crash interrupted: a gateway without a usable pair may not start."""
+        if not (self._settings.state_dir / CERTIFICATE_RECORD).exists():
+            return
+        # Loads cryptography, see above.
+        from flotta.worker.own_certificate.pair_files import finish_interrupted_change  # noqa: PLC0415
+
+        try:
+            await asyncio.to_thread(finish_interrupted_change, self._settings.state_dir)
+        except DeliveryError as error:
+            log.error("%s", error)
 
     async def _listen(self, address: str) -> None:
         if self._server is not None and address == self._address:
@@ -212,6 +260,8 @@ class GatewayClient:
 
     def _close_channel(self) -> None:
         self.connected.clear()
+        self.end_renewal()
+        self._certificate = None
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -225,4 +275,4 @@ def _parse_response(data: bytes, directive: str) -> EdgeApiResponse:
     except ValueError as error:
         raise DeliveryError(f"the gateway's response to {directive} is unreadable") from error
     headers = {name.lower(): str(value) for name, value in (response.headers or {}).items()}
-    return EdgeApiResponse(response.status, headers)
+    return EdgeApiResponse(response.status, headers, response.body)

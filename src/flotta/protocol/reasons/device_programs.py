@@ -139,8 +139,28 @@ HEARTBEAT_REFUSED = STATE.add(
 RENEWAL_UNSUPPORTED = STATE.add(
     "RenewalUnsupported",
     WORKER,
-    "The gateway leaves key and certificate to its workers, and this worker cannot renew them.",
-    "Use the gateway of this project.",
+    "The gateway leaves key and certificate to its workers, but may not name files to this one: it "
+    "runs as another user than root and the worker's own, or the two paths are not usable.",
+    "Run that gateway as root, with absolute, different paths in `cert-file` and `key-file`, or use "
+    "the gateway of this project ([Other gateways](device.md#other-gateways)).",
+)
+CERTIFICATE_UNUSABLE = STATE.add(
+    "CertificateUnusable",
+    WORKER,
+    "The gateway leaves key and certificate to its workers, and what is in its files cannot be "
+    "used: it is missing or damaged, does not belong together, or the gateway has no id of a "
+    "device. Nothing is removed, and pods keep running.",
+    "Install a registration certificate and its key in the files that `cert-file` and `key-file` of "
+    "the gateway name, and set `client-id` ([Other gateways](device.md#other-gateways)).",
+)
+CERTIFICATE_NOT_INSTALLED = STATE.add(
+    "CertificateNotInstalled",
+    WORKER,
+    "The gateway leaves key and certificate to its workers, and there is no new certificate: the "
+    "control plane refused it, sent one that is not for this device, its key or from a CA of "
+    "`ca-root`, or it could not be written. The one before stays.",
+    "The line says which. Compare `ca-root` of the gateway with the CA of the fleet, and check the "
+    "free space of the device.",
 )
 STATE_UNREADABLE = STATE.add(
     "StateUnreadable",
