@@ -49,6 +49,13 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
     "contract/test_stored_violations.py": {
         "test_a_condition_says_what_prevents_changes_until_it_is_corrected": ("StoredViolation",),
     },
+    "unit/test_worker_own_certificate.py": {
+        "test_only_root_or_the_workers_user_may_name_files_and_only_usable_ones": (
+            "RenewalUnsupported",
+        ),
+        "test_an_id_that_no_device_can_have_is_named": ("CertificateUnusable",),
+        "test_a_wrong_certificate_changes_nothing": ("CertificateNotInstalled",),
+    },
     "integration/test_prober.py": {
         "test_what_cannot_be_asked_counts_neither_way_and_is_logged_once": ("ProbeErrored",),
     },
@@ -346,7 +353,6 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
             "ContainerStartFailed",
             "PodStartFailed",
         ),
-        "test_a_gateway_that_leaves_keys_to_its_workers_is_named": ("RenewalUnsupported",),
         "test_a_heartbeat_that_is_refused_is_not_the_gateways_failure": ("HeartbeatRefused",),
         "test_a_registration_without_a_certificate_is_an_invalid_response": ("InvalidResponse",),
         "test_a_time_that_cannot_be_stored_is_no_obstacle": (

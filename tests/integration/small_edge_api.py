@@ -37,6 +37,7 @@ class SmallEdgeApi:
         self.posted: list[tuple[str, dict[str, Any]]] = []
         self.known: list[str] = []  # versions that the device said it has
         self.content: dict[str, Any] = {"device_id": "till-7", "version": "1", "configuration": {}}
+        self.directive = "device"  # of what data/in returns
         self.command: str | None = None
         self.holds = True  # knows ETag and Prefer; servers of v0.2 do not
         self.rewrites = False  # any write changes version and order, as on servers of v0.2
@@ -44,6 +45,7 @@ class SmallEdgeApi:
         self.refuse_before = 0  # certificates issued before this number of renewals get 401
         self.issued: list[int] = []  # serial numbers
         self.stuck: set[str] = set()  # directives that are never answered
+        self.answers: dict[str, web.Response] = {}  # by directive
         self.lose_registrations = 0  # registrations that are done, but not answered
         self.quarantine = ""  # Stop or Keep: what every request is refused with
         self.held = 0  # requests that wait for a change now
@@ -90,7 +92,9 @@ class SmallEdgeApi:
         if self.holds and known == self._etag:
             return web.Response(status=304)
         headers = {"ETag": self._etag} if self.holds else {}
-        return web.Response(body=encode(new_data_message("device", self.content)), headers=headers)
+        return web.Response(
+            body=encode(new_data_message(self.directive, self.content)), headers=headers
+        )
 
     async def control_out(self, request: web.Request) -> web.Response:
         self._accepted(request, "event")
@@ -108,6 +112,8 @@ class SmallEdgeApi:
         if directive == "registration":
             return self._register(request, message)
         self._accepted(request, directive)
+        if directive in self.answers:
+            return self.answers[directive]
         if self.rewrites:
             self.rewrite()
         return web.Response()
@@ -151,7 +157,7 @@ class SmallEdgeApi:
         self._require_released()
         count = self.issued.index(serial) + 1 if serial in self.issued else 0
         if peer.kind != "device" or count < self.refuse_before:
-            raise web.HTTPUnauthorized
+            raise web.HTTPUnauthorized(text="")  # as v0.2, whose gateway drops what is not JSON
 
 
 @asynccontextmanager

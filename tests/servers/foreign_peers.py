@@ -41,10 +41,15 @@ class Peer:
 
     async def said(self, happened: str, count: int = 1, **fields: Any) -> dict[str, Any]:
         """Wait for a line; return the last of `count`."""
+
+        def found() -> bool:
+            return len(self.all(happened, **fields)) >= count
+
         try:
-            await eventually(lambda: len(self.all(happened, **fields)) >= count)
+            await eventually(lambda: found() or self.process.returncode is not None)
         except AssertionError as error:
             raise AssertionError(f"{happened} {fields} is not in {self.lines[-8:]}") from error
+        assert found(), f"it ended with {self.process.returncode}: {self.lines[-8:]}"
         return self.all(happened, **fields)[count - 1]
 
     async def send(self, **order: Any) -> dict[str, Any]:

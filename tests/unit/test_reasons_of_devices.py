@@ -25,9 +25,8 @@ from flotta.worker import gateway_client, podman, systemd
 from flotta.worker.configuration_store import ConfigurationStore
 from flotta.worker.errors import DeliveryError, WorkloadError
 from flotta.worker.events import EventQueue
-from flotta.worker.gateway_client import EdgeApiResponse, GatewayClient
+from flotta.worker.gateway_client import EdgeApiResponse
 from flotta.worker.heartbeat import DeviceStatus, Heartbeats
-from flotta.worker.settings import Settings
 from flotta.worker.workloads.crash_loop import Crashes
 from flotta.worker.workloads.execution import StepExecution
 from flotta.worker.workloads.files import WorkloadFiles
@@ -98,27 +97,6 @@ async def test_a_heartbeat_that_is_refused_is_not_the_gateways_failure(tmp_path:
         await sender._send_heartbeat()
     assert str(error.value).endswith("[HeartbeatRefused]")
     assert error.value.retry_after == 7
-
-
-async def test_a_gateway_that_leaves_keys_to_its_workers_is_named(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
-    class OtherGateway:
-        def __init__(self, _: object) -> None: ...
-
-        async def Register(self, *_: object, **__: object) -> object:  # noqa: N802
-            return SimpleNamespace(registered=True, address="unix:x")
-
-        async def GetConfig(self, *_: object, **__: object) -> object:  # noqa: N802
-            return SimpleNamespace(client_id="till-7", key_file="/etc/pki/key.pem")
-
-    async def listen(_: str) -> None: ...
-
-    monkeypatch.setattr(gateway_client, "DispatcherStub", OtherGateway)
-    client: Any = GatewayClient(Settings(state_dir=tmp_path), None)  # type: ignore[arg-type]
-    client._listen = listen
-    await client._register(None)
-    assert "[RenewalUnsupported]" in caplog.text
 
 
 def test_state_that_cannot_be_read_or_written_is_named(

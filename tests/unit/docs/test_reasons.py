@@ -52,7 +52,9 @@ BROUGHT = {
     "gateway/gateway.py: %s",
     "gateway/log_once.py: %s: %s",
     "sync/loop.py: %s The next attempt is in %.0f s.",
+    "worker/gateway_client.py: %s",
     "worker/heartbeat.py: Heartbeat not delivered: %s",
+    "worker/own_certificate/renewal.py: Certificate not renewed: %s",
 }
 # Parameters, fields and keys that take a code.
 NAMES = ("reason", "activity")

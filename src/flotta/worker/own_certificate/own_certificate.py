@@ -100,7 +100,7 @@ class OwnCertificate:
         return (moment - datetime.now(UTC)).total_seconds()
 
     async def go_back(self) -> bool:
-        """Put the certificate before the present one back if that was never accepted."""
+        """Put the former certificate back if the current one was never accepted."""
         return await asyncio.to_thread(self._files.go_back)
 
     async def _heed_refusal(self, status: int) -> None:
@@ -147,7 +147,7 @@ class OwnCertificate:
         return opened
 
     def _is_trusted(self, certificate: x509.Certificate, present: x509.Certificate) -> bool:
-        """Tell whether a CA of the gateway issued it; without any, the one of the present one."""
+        """Tell whether a CA of the gateway issued it; without one, the issuer has to stay the same."""
         authorities = _load_authorities(self._authorities)
         if authorities:
             return issued_by(certificate, authorities)

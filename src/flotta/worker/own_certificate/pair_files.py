@@ -65,7 +65,7 @@ class PairFiles:
             return self._load()
 
     def pending_key(self) -> PrivateKey:
-        """Return the key of the next certificate: the present one, once that is the device's own.
+        """Return the key of the next certificate: the current one, once that is the device's own.
 
         Before, it is a new one, which is kept until its certificate is there.
         """
@@ -81,7 +81,7 @@ class PairFiles:
             self._write(pair)
 
     def note_accepted(self) -> None:
-        """Forget what was there before: the control plane has accepted the present certificate."""
+        """Forget what was there before: the control plane has accepted the current certificate."""
         with self._lock:
             record = self._own_record()
             if record.before is not None and as_pair(record.current) == self._read():
