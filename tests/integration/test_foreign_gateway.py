@@ -204,6 +204,7 @@ async def test_the_gateway_starts_it_with_the_environment_of_its_workers(
     assert gateway.name == "till-7"
 
 
+@pytest.mark.parametrize("engine_site", ["embedded"], indirect=True)
 async def test_a_whole_agent_of_v02_joins_this_control_plane(fleet: Fleet, tmp_path: Path) -> None:
     name = fleet.device().device_id
     server = f"127.0.0.1:{fleet.site.port}"
@@ -223,6 +224,7 @@ async def test_a_whole_agent_of_v02_joins_this_control_plane(fleet: Fleet, tmp_p
     assert site.name == name
 
 
+@pytest.mark.parametrize("engine_site", ["embedded"], indirect=True)
 async def test_its_gateway_with_our_worker_joins_this_control_plane(
     fleet: Fleet, tmp_path: Path
 ) -> None:

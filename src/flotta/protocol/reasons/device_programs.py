@@ -141,8 +141,8 @@ RENEWAL_UNSUPPORTED = STATE.add(
     WORKER,
     "The gateway leaves key and certificate to its workers, but may not name files to this one: it "
     "runs as another user than root and the worker's own, or the two paths are not usable.",
-    "Run that gateway as root, with absolute, different paths in `cert-file` and `key-file`, or use "
-    "the gateway of this project ([Other gateways](device.md#other-gateways)).",
+    "Run that gateway as root, with absolute, different paths in `cert-file` and `key-file`, or "
+    "use the gateway of this project ([Other gateways](device.md#other-gateways)).",
 )
 CERTIFICATE_UNUSABLE = STATE.add(
     "CertificateUnusable",
@@ -150,8 +150,8 @@ CERTIFICATE_UNUSABLE = STATE.add(
     "The gateway leaves key and certificate to its workers, and what is in its files cannot be "
     "used: it is missing or damaged, does not belong together, or the gateway has no id of a "
     "device. Nothing is removed, and pods keep running.",
-    "Install a registration certificate and its key in the files that `cert-file` and `key-file` of "
-    "the gateway name, and set `client-id` ([Other gateways](device.md#other-gateways)).",
+    "Install a registration certificate and its key in the files that `cert-file` and `key-file` "
+    "of the gateway name, and set `client-id` ([Other gateways](device.md#other-gateways)).",
 )
 CERTIFICATE_NOT_INSTALLED = STATE.add(
     "CertificateNotInstalled",

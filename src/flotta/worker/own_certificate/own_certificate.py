@@ -147,7 +147,7 @@ class OwnCertificate:
         return opened
 
     def _is_trusted(self, certificate: x509.Certificate, present: x509.Certificate) -> bool:
-        """Tell whether a CA of the gateway issued it; without one, the issuer has to stay the same."""
+        """Tell whether a CA of the gateway issued it; without one, the issuer stays the same."""
         authorities = _load_authorities(self._authorities)
         if authorities:
             return issued_by(certificate, authorities)
