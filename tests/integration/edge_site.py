@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 import urllib.request
 import uuid
 from base64 import b64decode, b64encode
@@ -29,6 +27,7 @@ from flotta.identity.ssl_contexts import client_context
 from flotta.own_names import FLOTTA_NAMESPACE
 from flotta.resources.client import Client, NotFound
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET, SIGNED_REQUEST
+from releases import PRESENT, Build
 from servers.ports import free_port
 from waiting import NotInTimeError, eventually, wait_until
 
@@ -84,7 +83,9 @@ def two_edge_apis(directory: Path, engine: str) -> Iterator[tuple[Site, Site]]:
 
 
 @contextmanager
-def edge_api(directory: Path, access: Callable[[str], Path], **environment: str) -> Iterator[Site]:
+def edge_api(
+    directory: Path, access: Callable[[str], Path], build: Build = PRESENT, **environment: str
+) -> Iterator[Site]:
     """Start an Edge API on an engine that runs, and wait until it is ready."""
     port, monitoring_port = free_port(), free_port()
     env = {
@@ -94,19 +95,21 @@ def edge_api(directory: Path, access: Callable[[str], Path], **environment: str)
         "METRICS_ADDR": f"127.0.0.1:{monitoring_port}",
         **environment,
     }
-    with process(directory / "edge-api.log", env, EDGE_API) as pid:
+    with process(directory / "edge-api.log", env, EDGE_API, build=build) as pid:
         site = Site(directory, access("admin"), port, monitoring_port, env, pid)
         wait_for_ready(site)
         yield site
 
 
 @contextmanager
-def process(log: Path, env: dict[str, str], module: str, *arguments: str) -> Iterator[int]:
+def process(
+    log: Path, env: dict[str, str], module: str, *arguments: str, build: Build = PRESENT
+) -> Iterator[int]:
     """Run a module of ours as a process; yields its id."""
     with log.open("ab") as output:
         started = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            env={**os.environ, "PYTHONPATH": str(SOURCE), **env},
+            build.command(module, *arguments),
+            env=build.environment(**env),
             stdout=output,
             stderr=output,
         )

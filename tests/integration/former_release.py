@@ -1,7 +1,4 @@
-"""The release before this one, to be started on the state of this one.
-
-Its source comes from the history of the repository, so a clone must reach back to it.
-"""
+"""The release before this one, to be started on the state of this one."""
 
 from __future__ import annotations
 
@@ -9,28 +6,17 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import pytest
+from releases import RELEASES, unpack
 
-ROOT = Path(__file__).parents[2]
-COMMIT = "76f0087"  # 0.1.0
+COMMIT = RELEASES[-1].commit
 
 
 def unpack_former_release(folder: Path) -> Path:
     """Unpack the source of that release; return what PYTHONPATH has to be."""
-    command = ["git", "-C", str(ROOT), "archive", "--format=tar", COMMIT, "src"]
-    done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(
-            f"needs the commit {COMMIT} of 0.1.0; in a shallow clone: git fetch --unshallow"
-        )
-    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "src"
+    return unpack(RELEASES[-1], folder, "src") / "src"
 
 
 def run_former(source: Path, program: str, *arguments: str) -> Any:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from flotta.resources.kinds import (
     SIGNED_REQUEST,
     Kind,
 )
+from releases import PRESENT, Build
 from servers.ports import free_port
 from waiting import LIMIT, eventually
 
@@ -79,31 +78,31 @@ def resource_api(directory: Path, engine: str) -> Iterator[Callable[[str], Path]
 
 
 @contextmanager
-def embedded_api(directory: Path) -> Iterator[int]:
+def embedded_api(directory: Path, build: Build = PRESENT) -> Iterator[int]:
     """Start the embedded engine; yields its process id."""
     address = f"127.0.0.1:{free_port()}"
-    initialised(directory, address)
+    initialised(directory, address, build)
     pki = ["--pki-dir", str(directory / "pki")]
     serve = ["serve", "--listen", address, "--database", str(directory / "state.db"), *pki]
-    with daemon(directory, "apiserver", serve) as pid:
+    with daemon(directory, "apiserver", serve, build=build) as pid:
         yield pid
 
 
-def initialised(directory: Path, address: str) -> Path:
+def initialised(directory: Path, address: str, build: Build = PRESENT) -> Path:
     """Make the keys of an embedded engine; returns the folder of its kubeconfigs."""
     folder = directory / "kubeconfig"
-    program = [sys.executable, "-m", "flotta.cli.apiserver", "init"]
+    program = build.command("flotta.cli.apiserver", "init")
     places = ["--pki-dir", str(directory / "pki"), "--kubeconfig-dir", str(folder)]
     subprocess.run(
         [*program, *places, "--server", f"https://{address}"],
         check=True,
-        env={**os.environ, "PYTHONPATH": SOURCE},
+        env=build.environment(),
     )
     return folder
 
 
 @contextmanager
-def running_operator(site: Site, **settings: str) -> Iterator[int]:
+def running_operator(site: Site, build: Build = PRESENT, **settings: str) -> Iterator[int]:
     """Start one operator of the site; yields its process id."""
     environment = {
         "KUBECONFIG": site.kubeconfig("operator"),
@@ -111,7 +110,7 @@ def running_operator(site: Site, **settings: str) -> Iterator[int]:
         "AUTO_APPROVAL_PROCESS": "true",  # few tests are about who approves
         **settings,
     }
-    with daemon(site.directory, "operator", [], environment) as pid:
+    with daemon(site.directory, "operator", [], environment, build) as pid:
         yield pid
 
 
@@ -126,12 +125,16 @@ def s3_settings(s3: S3Server) -> dict[str, str]:
 
 @contextmanager
 def daemon(
-    directory: Path, name: str, arguments: list[str], environment: dict[str, str] | None = None
+    directory: Path,
+    name: str,
+    arguments: list[str],
+    environment: dict[str, str] | None = None,
+    build: Build = PRESENT,
 ) -> Iterator[int]:
     path = directory / f"{name}.notify"
     path.unlink(missing_ok=True)
-    command = [sys.executable, "-m", f"flotta.cli.{name}", *arguments]
-    env = {**os.environ, "PYTHONPATH": SOURCE, "NOTIFY_SOCKET": str(path), **(environment or {})}
+    command = build.command(f"flotta.cli.{name}", *arguments)
+    env = build.environment(NOTIFY_SOCKET=str(path), **(environment or {}))
     log = directory / f"{name}.log"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, log.open("ab") as output:
         notify.bind(str(path))

@@ -27,7 +27,7 @@ from flotta.identity.keys import (
     PrivateKey,
     key_to_pem,
     load_key,
-    new_key,
+    new_key_like,
     to_traditional_pem,
 )
 from flotta.identity.requests import certificate_request
@@ -55,8 +55,11 @@ class DeviceKey(Protocol):
 class DeviceKeys(Protocol):
     """The keys of one device: the pending one, and one for each generation of its identity."""
 
-    def ensure_pending(self) -> DeviceKey:
-        """Return the key of the next certificate, generated once and kept until `promote`."""
+    def ensure_pending(self, present: PublicKeyTypes | None = None) -> DeviceKey:
+        """Return the key of the next certificate, generated once and kept until `promote`.
+
+        It is RSA if the present key is.
+        """
 
     def read_pending(self) -> DeviceKey | None:
         """Return the key of the next certificate, None if there is none that can be read."""
@@ -117,7 +120,7 @@ class FileKeys:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def ensure_pending(self) -> FileKey:
+    def ensure_pending(self, present: PublicKeyTypes | None = None) -> FileKey:
         """Return the key of the next certificate, generated once and kept until `promote`."""
         path = self._folder / PENDING
         try:
@@ -128,7 +131,7 @@ class FileKeys:
             log.warning("%s is damaged; generating a new key [%s]", path, KEY_DAMAGED)
             remove_tree(path)
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        key = new_key()
+        key = new_key_like(present)
         write_atomically(path, key_to_pem(key))
         return FileKey(path, key)
 

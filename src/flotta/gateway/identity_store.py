@@ -21,6 +21,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from flotta.durable_files import sync_directory, write_atomically
 from flotta.gateway.device_keys import DeviceKey, DeviceKeys, FileKey, FileKeys
@@ -97,7 +98,10 @@ class IdentityStore:
 
     def ensure_pending_key(self) -> DeviceKey:
         """Return the key of the next certificate, generated once and kept until it is installed."""
-        return self._keys.ensure_pending()
+        present: PublicKeyTypes | None = None
+        with contextlib.suppress(IdentityUnusable):
+            present = self.load_current().certificate.public_key()
+        return self._keys.ensure_pending(present)
 
     def read_key_fingerprint(self) -> str:
         """Return the fingerprint of the key for which a certificate is requested.

@@ -19,6 +19,7 @@ from flotta.identity.errors import IdentityError
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 MIN_RSA_BITS = 2048  # of the modulus
+NEW_RSA_BITS = 3072  # as strong as P-256 (NIST SP 800-57, part 1)
 ACCEPTED_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 TRADITIONAL_LABELS = (b"EC PRIVATE KEY", b"RSA PRIVATE KEY")
 FIRST_LABEL = re.compile(rb"^-----BEGIN ([A-Z0-9 ]+)-----", re.MULTILINE)
@@ -31,6 +32,17 @@ class KeyFormatError(IdentityError):
 def new_key() -> ec.EllipticCurvePrivateKey:
     """Return a new P-256 private key."""
     return ec.generate_private_key(ec.SECP256R1())
+
+
+def new_key_like(present: PublicKeyTypes | None) -> PrivateKey:
+    """Return a new private key: RSA if the present key is, else P-256.
+
+    A control plane of v0.2 with an RSA CA signs requests of RSA keys only; the keys that it issues
+    are RSA too.
+    """
+    if isinstance(present, rsa.RSAPublicKey):
+        return rsa.generate_private_key(public_exponent=65537, key_size=NEW_RSA_BITS)
+    return new_key()
 
 
 def key_to_pem(key: PrivateKey) -> bytes:

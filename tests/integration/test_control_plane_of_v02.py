@@ -1,0 +1,135 @@
+"""Gateway and worker of ours at a control plane of v0.2: join, run, report, renew, go."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import worker_site
+from device_site import DeviceFiles, running
+
+from background import in_background
+from flotta.gateway.settings import Settings
+from flotta.worker.agent import Agent
+from unit.workload_host import Host
+from v02.edge_api import FormerDevice, FormerEdgeApi, serving
+from v02.pki import KeyType
+from waiting import eventually
+
+DEVICE = "press-03"
+MAPS = [
+    "apiVersion: v1\ndata:\n  k: v\nkind: ConfigMap\nmetadata:\n  creationTimestamp: null\n"
+    f"  name: map-{number}\n"
+    for number in range(3)
+]
+CAMERA = {
+    "name": "camera",
+    "namespace": "default",
+    "specification": "containers:\n- image: localhost/camera:1\n  name: camera\n  resources: {}\n",
+    "configmaps": MAPS,
+    "data": {"egress": None, "ingress": None},
+}
+
+
+@pytest.fixture(params=["EC", pytest.param("RSA", marks=pytest.mark.deep)])
+async def api(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[FormerEdgeApi]:
+    kind: KeyType = request.param
+    async with serving(FormerEdgeApi(kind), tmp_path) as started:
+        yield started
+        assert started.surprises == []
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> DeviceFiles:
+    return DeviceFiles(tmp_path, DEVICE)
+
+
+@pytest.fixture
+def settings(files: DeviceFiles, api: FormerEdgeApi) -> Settings:
+    ca = api.authority.certificate_pem
+    return files.configure(api.server, ca, api.authority.registration())
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(monkeypatch)
+
+
+@asynccontextmanager
+async def device_of(settings: Settings, tmp_path: Path) -> AsyncIterator[None]:
+    """Run both programs of a device."""
+    worker = worker_site.settings(f"unix:{settings.socket}", tmp_path)
+    async with running(settings), in_background(Agent(worker).run()):
+        yield
+
+
+async def admitted(api: FormerEdgeApi) -> FormerDevice:
+    """Approve the device once it has enrolled; return it when it has its certificate."""
+    await eventually(lambda: DEVICE in api.requested)
+    device = api.approve(DEVICE)
+    await eventually(lambda: device.registered)
+    return device
+
+
+async def test_a_device_joins_runs_and_goes(
+    api: FormerEdgeApi, settings: Settings, files: DeviceFiles, host: Host, tmp_path: Path
+) -> None:
+    async with device_of(settings, tmp_path):
+        device = await admitted(api)
+        device.workloads = [CAMERA]
+        await eventually(lambda: host.running() == ["camera"])
+        await eventually(lambda: _reported(device) == ["camera"])
+        assert device.heartbeats[-1]["version"]
+        assert api.count("data/in", 304) == 0
+
+        await _polled(api, 3)  # versions and orders that change are no news
+        assert host.started == ["camera"]
+        assert len(device.heartbeats) < 8
+
+        for status in (500, 404, 401):
+            api.failing = status
+            await eventually(lambda: api.count("data/in", api.failing) >= 2)
+            assert host.running() == ["camera"]
+        api.failing = 0
+        await _polled(api, 2)
+        assert host.started == ["camera"]
+
+        device.workloads = []
+        await eventually(lambda: host.running() == [])
+        device.workloads = [CAMERA]
+        await eventually(lambda: host.running() == ["camera"])
+        del api.devices[DEVICE]  # control/in says `disconnect`, data/in 404
+        await eventually((files.state / "decommissioned").exists)
+        assert host.running() == []
+    assert [message["content"] for message in api.control if message["type"] == "event"] == [
+        "disconnect"
+    ]
+
+
+@pytest.mark.parametrize("api", ["EC", "RSA"], indirect=True)
+async def test_an_expired_certificate_is_renewed_with_itself(
+    api: FormerEdgeApi, settings: Settings, files: DeviceFiles, host: Host, tmp_path: Path
+) -> None:
+    api.validity = timedelta(seconds=2)
+    async with device_of(settings, tmp_path):
+        await admitted(api)
+        first = files.serial
+        api.validity = timedelta(days=30)
+        await eventually(lambda: files.serial not in (first, 0))
+        await eventually(lambda: api.statuses[-2:] == [("control/in", 200), ("data/in", 200)])
+    assert host.started == []
+
+
+def _reported(device: FormerDevice) -> list[str]:
+    """Return the workloads in the last heartbeat."""
+    beats = device.heartbeats or [{}]
+    return [item["name"] for item in beats[-1].get("workloads") or []]
+
+
+async def _polled(api: FormerEdgeApi, count: int) -> None:
+    """Wait until so many more configurations were asked for."""
+    before = api.count("data/in", 200)
+    await eventually(lambda: api.count("data/in", 200) >= before + count)
