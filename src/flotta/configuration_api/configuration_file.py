@@ -23,7 +23,8 @@ from flotta.yaml_loader import ExcessiveYamlError, load_yaml
 
 MAX_BYTES = 3 * 1024 * 1024  # of a file
 SHOWN = 20  # mistakes that are named
-QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")  # in an error of the YAML parser: a part of the text
+# In an error of the YAML parser: a part of the text, or the name of an alias.
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|(?<=alias )\*\S+")
 
 
 def parse_configuration(
@@ -66,7 +67,7 @@ def _load(data: bytes, *, is_json: bool) -> object:
     try:
         return load_yaml(data)
     except ExcessiveYamlError as error:
-        raise ValueError(f"the file cannot be used: {error}") from error
+        raise ValueError(f"the file cannot be used: {QUOTED.sub('…', str(error))}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"the file is not YAML: {_without_text(error)}") from error
 

@@ -71,11 +71,16 @@ def _workload(workload: Workload, path: str, message: DeviceConfigurationMessage
 
 def _specification(text: str, path: str) -> Iterator[str]:
     spec = _load(text)
-    if not isinstance(spec, dict) or not spec.get("containers"):
+    containers = spec.get("containers") if isinstance(spec, dict) else None
+    if not isinstance(spec, dict) or not containers or not _are_objects(containers):
         yield f"{path}: it is not the YAML of a PodSpec with containers"
         return
     for field in find_refused(spec):
         yield f"{field.path.replace(PREFIX, path, 1)}: {field.message}"
+
+
+def _are_objects(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def _secret(secret: Secret, path: str) -> Iterator[str]:

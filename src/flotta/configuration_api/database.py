@@ -86,9 +86,35 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         raise
 
 
-def write_once(path: Path, job: Callable[[sqlite3.Connection], T], *, create: bool = False) -> T:
+class FileIdentity:
+    """Which file was opened: one that is put in its place is another."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened = self._look()
+
+    def require_same(self) -> None:
+        """Raise DatabaseError if the path leads to another file, or to none.
+
+        What is written to the opened one would be lost when it is closed.
+        """
+        if self._look() != self._opened:
+            raise DatabaseError(
+                f"{self._path} was replaced or removed while the server runs, which does not use "
+                "the new one yet: start the server again"
+            )
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+
+def write_once(path: Path, job: Callable[[sqlite3.Connection], T]) -> T:
     """Do what one command writes; raises DatabaseError."""
-    connection = open_database(path, create=create)
+    connection = open_database(path)
     try:
         with transaction(connection):
             return job(connection)
@@ -189,7 +215,7 @@ def _translate(error: sqlite3.Error, path: Path | None) -> DatabaseError:
         return DatabaseError(
             f"{database} cannot be opened ({error}): run the command as its owner, or as root"
         )
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    if code & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return DatabaseError(
             f"{database} is damaged ({error}): restore a copy. Devices keep running meanwhile"
         )

@@ -89,6 +89,7 @@ class Handlers:
                 info,
                 fingerprint=header_of(request, api.FINGERPRINT_HEADER),
                 peer=header_of(request, api.PEER_HEADER),
+                uid=header_of(request, api.UID_HEADER),
             )
         )
         return _empty()
@@ -114,7 +115,8 @@ class Handlers:
         """Record that a device carried out that it was to go."""
         name = name_of(request)
         await skip_body(request)
-        await self._store.write(lambda found: leaving.record_disconnect(found, name))
+        uid = header_of(request, api.UID_HEADER)
+        await self._store.write(lambda found: leaving.record_disconnect(found, name, uid))
         return _empty()
 
     async def get_changes(self, request: web.Request) -> web.Response:

@@ -25,7 +25,9 @@ from flotta.configuration_api.records import (
 from flotta.protocol.configuration_api import RegistrationStatus, Status
 from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
 
-DEVICE_PEER = "device"  # value of `Flotta-Peer`: a device that renews its certificate
+# Values of `Flotta-Peer`; an Edge API of v0.2 does not say it.
+DEVICE_PEER = "device"  # a device that renews its certificate
+REGISTRATION_PEER = "registration"
 
 
 def registration_status(connection: sqlite3.Connection, name: Name) -> RegistrationStatus:
@@ -115,18 +117,18 @@ def register(
     *,
     fingerprint: str = "",
     peer: str = "",
+    uid: str = "",
 ) -> Device:
     """Record a registration, before the device gets its certificate; a repetition changes nothing.
 
     Raises ApiError 409 for a device that is not approved, and for another key unless the device
-    itself asks with its certificate.
+    itself, with the `uid` in its certificate, asks for a renewal.
     """
     device = find_device(connection, name)
     if device is None or device.state is State.PENDING:
         raise ApiError(409, f"{name} is not approved")
     if device.status is Status.REGISTERED:
-        if peer != DEVICE_PEER:
-            _require_key(name, device.public_key_fingerprint, fingerprint)
+        _require_same(name, device, fingerprint, peer, uid)
     elif device.approved:
         _require_key(name, device.enrolled_fingerprint, fingerprint)
         device.uid = str(uuid.uuid4())
@@ -158,6 +160,19 @@ def _require_room(connection: sqlite3.Connection, max_pending: int) -> None:
             "some of them",
             retry_after=60,
         )
+
+
+def _require_same(name: Name, device: Device, fingerprint: str, peer: str, uid: str) -> None:
+    """Refuse who is not the registered device."""
+    if peer == DEVICE_PEER:
+        if uid and device.uid and uid != device.uid:
+            raise ApiError(409, f"the certificate is for an earlier device of the name {name}")
+        return
+    if peer == REGISTRATION_PEER and fingerprint and not device.public_key_fingerprint:
+        raise ApiError(
+            409, f"{name} is registered with a key that is not on record: forget it first"
+        )
+    _require_key(name, device.public_key_fingerprint, fingerprint)
 
 
 def _require_key(name: Name, known: str, fingerprint: str) -> None:

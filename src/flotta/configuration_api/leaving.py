@@ -43,15 +43,18 @@ def is_to_go(device: Device) -> bool:
     return device.status is Status.UNREGISTERED and not device.disconnected_at
 
 
-def record_disconnect(connection: sqlite3.Connection, name: Name) -> None:
+def record_disconnect(connection: sqlite3.Connection, name: Name, uid: str = "") -> None:
     """Record that a device carried the wish out; of others it says nothing.
+
+    `uid` is that in its certificate: of an earlier device of the name it says nothing either.
 
     Raises ApiError 404 for a device that is not on record.
     """
     device = find_device(connection, name)
     if device is None:
         raise ApiError(404, f"{name} is not on record")
-    if is_to_go(device):
+    is_meant = not uid or not device.uid or uid == device.uid
+    if is_to_go(device) and is_meant:
         device.disconnected_at = now()
         save_device(connection, name, device)
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from flotta.configuration_api.database import open_database
+from flotta.configuration_api.database import FileIdentity, open_database
 from flotta.configuration_api.feed import begin_stretch, changes_after
 from flotta.configuration_api.writer import Writer
 from flotta.protocol.configuration_api import Changes
@@ -24,6 +24,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._writing = open_database(path, create=True)
         self._reading = open_database(path)
+        self._file = FileIdentity(path)
         self._writer = Writer(self._writing)
         self._reader = ThreadPoolExecutor(1, "reader")
         self._stopping = asyncio.Event()
@@ -38,10 +39,12 @@ class Store:
 
         Raises what it raises, of which nothing is stored, or DatabaseError.
         """
+        self._file.require_same()
         return await asyncio.wrap_future(self._writer.submit(work))
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what `work` reads."""
+        """Return what `work` reads; raises DatabaseError."""
+        self._file.require_same()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reader, work, self._reading)
 

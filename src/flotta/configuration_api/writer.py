@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from flotta.configuration_api.database import transaction
-from flotta.configuration_api.errors import ApiError
 
 T = TypeVar("T")
 MOST = 200  # jobs in a transaction
@@ -81,7 +80,9 @@ class Writer:
                 for job in batch:
                     try:
                         results.append((job, _carry_out(connection, job)))
-                    except ApiError as error:
+                    except sqlite3.Error:
+                        raise
+                    except Exception as error:  # one job must not take the others with it
                         refused.append((job, error))
         except Exception as error:  # whatever happened, all that wait must be told
             for job in batch:
@@ -98,8 +99,9 @@ def _carry_out(connection: sqlite3.Connection, job: _Job[object]) -> object:
     connection.execute("SAVEPOINT job")
     try:
         return job.work(connection)
-    except ApiError:
-        connection.execute("ROLLBACK TO job")
+    except Exception:  # raised again
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO job")
         raise
     finally:
         if connection.in_transaction:  # a full disk may have ended the whole

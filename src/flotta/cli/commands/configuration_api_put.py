@@ -25,7 +25,6 @@ def run(options: argparse.Namespace) -> str:
     changed, device = write_once(
         options.database,
         lambda found: (put_configuration(found, name, message), find_device(found, name)),
-        create=True,
     )
     if not changed:
         return f"{name} has this configuration already."
