@@ -24,7 +24,7 @@ from flotta.configuration_api.application import make_application
 from flotta.configuration_api.configuration_file import parse_configuration
 from flotta.configuration_api.configurations import put_configuration
 from flotta.configuration_api.handlers import Handlers, JoiningRules
-from flotta.configuration_api.records import Name
+from flotta.configuration_api.names import Name
 from flotta.configuration_api.store import Store
 
 Respond = Callable[..., Awaitable[web.StreamResponse]]  # to another request, if one is given

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from flotta.configuration_api.errors import ApiError
-from flotta.configuration_api.records import Name
-from flotta.configuration_api.requests import check_name
+from flotta.configuration_api.names import Name, check_name
 
 
 def read_name(text: str) -> Name:

@@ -10,7 +10,8 @@ import msgspec
 
 from flotta.configuration_api.errors import ApiError
 from flotta.configuration_api.feed import note_change
-from flotta.configuration_api.records import Name, find_device
+from flotta.configuration_api.names import Name
+from flotta.configuration_api.records import find_device
 from flotta.protocol.configuration_api import Status
 from flotta.protocol.models import (
     DeviceConfiguration,

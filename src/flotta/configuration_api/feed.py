@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from flotta.configuration_api.records import Name
+from flotta.configuration_api.names import Name
 from flotta.protocol.configuration_api import Changes
 
 KEPT = 10_000  # changes; an Edge API that knows none of them reads everything again

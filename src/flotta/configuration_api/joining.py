@@ -10,9 +10,9 @@ import uuid
 
 from flotta.configuration_api.errors import ApiError
 from flotta.configuration_api.feed import note_change
+from flotta.configuration_api.names import Name
 from flotta.configuration_api.records import (
     Device,
-    Name,
     Report,
     State,
     count_devices,

@@ -9,7 +9,8 @@ import sqlite3
 
 from flotta.configuration_api.errors import ApiError
 from flotta.configuration_api.feed import note_change
-from flotta.configuration_api.records import Device, Name, find_device, now, save_device
+from flotta.configuration_api.names import Name
+from flotta.configuration_api.records import Device, find_device, now, save_device
 from flotta.protocol.configuration_api import Status
 
 RECORDS = ("devices", "reports", "configurations")

@@ -10,9 +10,9 @@ import msgspec
 import yaml
 
 from flotta.configuration_api.configurations import find_configuration
+from flotta.configuration_api.names import Name
 from flotta.configuration_api.records import (
     Device,
-    Name,
     Report,
     find_device,
     find_report,

@@ -8,26 +8,17 @@ from __future__ import annotations
 import enum
 import sqlite3
 from datetime import UTC, datetime
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 
+from flotta.configuration_api.names import Name
 from flotta.protocol.configuration_api import Status
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import EventInfo, Features, Heartbeat
 from flotta.rfc3339 import format_time
 
 T = TypeVar("T")
-
-
-class Name(NamedTuple):
-    """What a device is called: its id is its own within the namespace."""
-
-    namespace: str
-    device_id: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.device_id}"
 
 
 class State(enum.Enum):

@@ -7,8 +7,8 @@ import sqlite3
 import msgspec
 
 from flotta.configuration_api.errors import ApiError
+from flotta.configuration_api.names import Name
 from flotta.configuration_api.records import (
-    Name,
     Report,
     find_device,
     find_report,

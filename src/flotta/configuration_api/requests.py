@@ -10,9 +10,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from flotta.configuration_api.errors import ApiError
-from flotta.configuration_api.records import Name
-from flotta.dns1123 import is_label
-from flotta.identity.peers import MAX_DEVICE_ID, is_device_id
+from flotta.configuration_api.names import Name, check_name
 from flotta.protocol.envelope import decode
 from flotta.serving.limits import Deadlines
 
@@ -32,20 +30,6 @@ def name_of(request: web.Request) -> Name:
     name = Name(request.match_info["namespace"], request.match_info["device_id"])
     check_name(name)
     return name
-
-
-def check_name(name: Name) -> None:
-    """Raise ApiError 400 for what cannot name a namespace or a device."""
-    if not is_label(name.namespace):
-        raise ApiError(
-            400, "the namespace must be a DNS label: lower-case letters, digits and hyphens"
-        )
-    if not is_device_id(name.device_id):
-        raise ApiError(
-            400,
-            f"the device id must be at most {MAX_DEVICE_ID} lower-case letters, digits, hyphens "
-            "and dots, and begin and end with a letter or digit",
-        )
 
 
 async def read_body(request: web.Request, type_: type[T]) -> T:
