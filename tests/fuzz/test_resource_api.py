@@ -33,6 +33,14 @@ from flotta.apiserver.objects.patch import (
 )
 from flotta.apiserver.objects.selectors import parse_field_selector, parse_label_selector
 from flotta.apiserver.registry import ServedResource
+from flotta.identity.authority import Authority
+from flotta.identity.lifetime import covered_names
+from flotta.identity.server_requests import (
+    MAX_NAMES,
+    ServerRequestError,
+    dump_server_request,
+    parse_server_request,
+)
 from flotta.resources import crds
 from flotta.yaml_loader import MAX_BYTES
 
@@ -279,3 +287,24 @@ def assert_refused(error: StatusError | PlainTextError) -> None:
     """Assert that a refusal is one, and is not much larger than what it refuses."""
     assert 400 <= error.code < 500
     assert len(str(error)) < 64 * 1024
+
+
+def test_requests_for_certificates_of_servers(fuzz: Fuzz) -> None:
+    authority = Authority.create("flotta-ca")
+
+    def check(text: bytes) -> None:
+        try:
+            names = parse_server_request(text)
+        except ServerRequestError as error:
+            assert_all_printable(str(error))
+            assert_small(str(error), 4096)
+            return
+        assert 0 < len(names) <= MAX_NAMES
+        assert parse_server_request(dump_server_request(names)) == names
+        assert covered_names(authority.issue_server(names).certificate) == set(names)
+
+    names = st.lists(text_mutations("*.store-1.example", "192.0.2.7", "fe80::1%eth0"), max_size=3)
+    requests = st.builds(lambda given: json.dumps({"names": given}).encode(), names)
+    fuzz(
+        check, requests | as_json(like({"names": ["store.example"]})) | mutations(b'{"names": []}')
+    )

@@ -233,6 +233,17 @@ async def test_certificates_survive_the_server(tmp_path: Path) -> None:
     assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
 
 
+async def test_servers_that_start_at_the_same_time_share_one_ca(tmp_path: Path) -> None:
+    path = tmp_path / "certificates"
+    async with files_site(path) as first, files_site(path) as second:
+        assert first.server.port != second.server.port
+        trusts = {backend.followed[0] for backend in (first.backend, second.backend)}
+        assert len(trusts) == 1
+    await asyncio.gather(*(start_once(tmp_path / "other") for _ in range(4)))
+    names = [name for name in os.listdir(tmp_path / "other") if name.startswith("reg-client-ca-")]
+    assert len(names) == 1
+
+
 async def test_what_is_wrong_with_the_directory_keeps_a_server_waiting_and_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -94,6 +94,7 @@ def lost(secret: StoredSecret, key: str) -> dict[str, bytes]:
         (b'{"names": ["a b"]}', "'a b' is neither a DNS name nor an address"),
         (b'{"names": ["-a.example"]}', "is neither"),
         (b'{"names": ["a.*.example"]}', "is neither"),
+        (b'{"names": ["fe80::1%eth0"]}', "is neither"),
         (b'{"names": ["\\u001b[2J"]}', "is neither"),
     ],
 )

@@ -6,6 +6,7 @@ Whoever may write Secrets of the control plane writes them, so they are bounded
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import re
@@ -62,10 +63,9 @@ def check_names(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _check_name(name: str) -> str:
-    try:
-        return str(ipaddress.ip_address(name))
-    except ValueError:
-        pass
+    if "%" not in name:  # a zone of IPv6 is of one host alone, and in no certificate
+        with contextlib.suppress(ValueError):
+            return str(ipaddress.ip_address(name))
     lowered = name.lower()
     if len(name) > MAX_NAME or DNS_NAME.fullmatch(lowered) is None:
         raise ServerRequestError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ from flotta.edge_api.backends.authority_store import LeftBehind
 from flotta.edge_api.backends.backend import SecretConflict, StoredSecret
 from flotta.edge_api.backends.files.directory import SecretDirectory
 from flotta.edge_api.backends.files.watch import Watch
+from flotta.edge_api.backends.files.worker import Worker
 from flotta.fleet.rollover import answer_data, read_request
 from flotta.identity.rollover import RolloverAnswer, RolloverRequest
 from flotta.own_names import CERTIFICATES_CONFIG_MAP, ROLLOVER_CONFIG_MAP
@@ -25,47 +25,50 @@ class Files:
 
     def __init__(self, path: Path) -> None:
         directory = SecretDirectory(path)
-        self._watch = Watch(directory)
-        self.secrets = FileSecrets(directory, self._watch)
-        self.authority = FileAuthority(directory, self._watch)
+        self._worker = Worker()
+        self._watch = Watch(directory, self._worker)
+        self.secrets = FileSecrets(directory, self._watch, self._worker)
+        self.authority = FileAuthority(directory, self._watch, self._worker)
 
     async def run(self) -> None:
         """Tell of changes until cancelled."""
         await self._watch.run()
 
     async def close(self) -> None:
-        """Nothing: no file stays open."""
+        """End what works on the files."""
+        self._worker.close()
 
 
 class FileSecrets:
     """A SecretStore."""
 
-    def __init__(self, directory: SecretDirectory, watch: Watch) -> None:
+    def __init__(self, directory: SecretDirectory, watch: Watch, worker: Worker) -> None:
         self._directory = directory
         self._watch = watch
+        self._worker = worker
         self._said: set[str] = set()  # what is wrong, and was logged
 
     async def read(self, name: str) -> StoredSecret | None:
         """Return a secret as of now, None when it does not exist."""
-        await asyncio.to_thread(self._directory.prepare)
-        return await asyncio.to_thread(self._directory.read, name)
+        await self._worker.do(self._directory.prepare)
+        return await self._worker.do(self._directory.read, name)
 
     async def create(
         self, name: str, data: Mapping[str, bytes], *, registration: bool = False
     ) -> StoredSecret:
         """Create a secret and return it, or the one that another server created first."""
         create = self._directory.create
-        return await asyncio.to_thread(create, name, data, registration=registration)
+        return await self._worker.do(create, name, data, registration=registration)
 
     async def replace(
         self, secret: StoredSecret, data: Mapping[str, bytes], *, problem: str | None = None
     ) -> None:
         """Replace the data of a secret; raises SecretConflict when it changed."""
-        await asyncio.to_thread(self._directory.replace, secret, data, problem=problem)
+        await self._worker.do(self._directory.replace, secret, data, problem=problem)
 
     async def remove(self, secret: StoredSecret) -> None:
         """Remove a secret; raises SecretConflict when it changed."""
-        await asyncio.to_thread(self._directory.remove, secret)
+        await self._worker.do(self._directory.remove, secret)
 
     async def list_registration_secrets(self) -> list[StoredSecret]:
         """Return the secrets that are marked as ones with a registration certificate."""
@@ -80,8 +83,8 @@ class FileSecrets:
         self._watch.subscribe(changed)
 
     async def _read_all(self) -> list[StoredSecret]:
-        await asyncio.to_thread(self._directory.prepare)
-        secrets, problems = await asyncio.to_thread(self._directory.read_all)
+        await self._worker.do(self._directory.prepare)
+        secrets, problems = await self._worker.do(self._directory.read_all)
         for sentence in problems:
             if sentence not in self._said:
                 log.warning("A Secret is left out: %s", sentence)
@@ -95,24 +98,25 @@ class FileAuthority:
     They have the names and keys of the ConfigMaps that they are in the resource API.
     """
 
-    def __init__(self, directory: SecretDirectory, watch: Watch) -> None:
+    def __init__(self, directory: SecretDirectory, watch: Watch, worker: Worker) -> None:
         self._directory = directory
         self._watch = watch
+        self._worker = worker
 
     async def read_request(self) -> RolloverRequest | None:
         """Return the request that has no answer yet."""
-        await asyncio.to_thread(self._directory.prepare)
-        secret = await asyncio.to_thread(self._directory.read, ROLLOVER_CONFIG_MAP)
+        await self._worker.do(self._directory.prepare)
+        secret = await self._worker.do(self._directory.read, ROLLOVER_CONFIG_MAP)
         return _request_of(secret)
 
     async def answer(self, request: RolloverRequest, answer: RolloverAnswer) -> None:
         """Write the answer, unless another server did, or there is another request."""
-        secret = await asyncio.to_thread(self._directory.read, ROLLOVER_CONFIG_MAP)
+        secret = await self._worker.do(self._directory.read, ROLLOVER_CONFIG_MAP)
         if secret is None or _request_of(secret) != request:
             return
         data = {key: text.encode() for key, text in answer_data(request, answer).items()}
         with contextlib.suppress(SecretConflict):
-            await asyncio.to_thread(self._directory.replace, secret, {**secret.data, **data})
+            await self._worker.do(self._directory.replace, secret, {**secret.data, **data})
 
     async def find_left_behind(self, authority: str) -> LeftBehind:
         """Return that nobody knows: the devices are in a store that says nothing about it."""
@@ -121,12 +125,12 @@ class FileAuthority:
     async def publish(self, certificates: Mapping[str, str]) -> None:
         """Write the certificates if they differ from those that are published."""
         data = {name: pem.encode() for name, pem in certificates.items()}
-        found = await asyncio.to_thread(self._directory.read, CERTIFICATES_CONFIG_MAP)
+        found = await self._worker.do(self._directory.read, CERTIFICATES_CONFIG_MAP)
         if found is None:
-            await asyncio.to_thread(self._directory.create, CERTIFICATES_CONFIG_MAP, data)
+            await self._worker.do(self._directory.create, CERTIFICATES_CONFIG_MAP, data)
         elif dict(found.data) != data:
             with contextlib.suppress(SecretConflict):  # another server publishes the same
-                await asyncio.to_thread(self._directory.replace, found, data)
+                await self._worker.do(self._directory.replace, found, data)
 
     async def warn(self, secret: str, code: Code, sentence: str) -> None:
         """Nothing more than the log, which has it already."""
