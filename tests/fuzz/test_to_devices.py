@@ -36,7 +36,7 @@ from flotta.gateway.status_codes import explain_refusal
 from flotta.gateway.workers import _is_handler
 from flotta.identity.authority import Authority
 from flotta.identity.requests import load_request
-from flotta.protocol.models import Workload
+from flotta.protocol.models import RegistrationInfo, Workload
 from flotta.sync import job, listing, paths, plan, state_db
 from flotta.sync.listing import ConnectionFailedError, RemoteObject
 from flotta.sync.model import DataPath, SyncError
@@ -45,6 +45,8 @@ from flotta.worker.configuration import parse_configuration
 from flotta.worker.configuration_store import ConfigurationStore
 from flotta.worker.errors import ConfigurationError, DeliveryError
 from flotta.worker.events import EventQueue
+from flotta.worker.own_certificate.own_certificate import OwnCertificate
+from flotta.worker.own_certificate.pair_files import PairFiles
 from flotta.worker.workloads.desired import build_desired
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.pod_facts import DeviceFacts
@@ -242,6 +244,24 @@ def test_certificates(fuzz: Fuzz, tmp_path: Path) -> None:
         assert store.load_current().peer.kind in ("device", "registration")
 
     fuzz(check, mutations(genuine, registration.certificate))
+
+
+def test_responses_with_a_certificate_for_the_worker(fuzz: Fuzz, tmp_path: Path) -> None:
+    """Where the gateway leaves key and certificate to its workers: only a good one is written."""
+    authority = Authority.create("Flotta CA")
+    pair = authority.issue_registration()
+    cert_file, key_file = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert_file.write_bytes(pair.certificate)
+    key_file.write_bytes(pair.key)
+    own = OwnCertificate(PairFiles(tmp_path, cert_file, key_file), [], "till-7")
+    sample = {"content": {"certificate": pair.certificate.decode(), "ca_bundle": ""}}
+
+    def check(body: object) -> None:
+        with pytest.raises(DeliveryError):
+            asyncio.run(own.take(RegistrationInfo(), 200, body))
+        assert (cert_file.read_bytes(), key_file.read_bytes()) == (pair.certificate, pair.key)
+
+    fuzz(check, st.one_of(json_values(), like(sample)))
 
 
 def test_identities_on_a_damaged_disk(fuzz: Fuzz, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import contextlib
 import logging
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from flotta.worker.own_certificate import pair, pair_files, record, renewal, ses
 from flotta.worker.own_certificate.own_certificate import OwnCertificate
 from flotta.worker.own_certificate.pair import Pair
 from flotta.worker.own_certificate.pair_files import PairFiles, finish_interrupted_change
+from waiting import eventually
 
 UID = "0b6f0f5c-2f10-4a55-8d3e-5f0c2c3e9e0f"
 AUTHORITY = Authority.create("Flotta CA")
@@ -236,7 +239,7 @@ async def test_what_was_never_accepted_is_taken_back_and_its_key_is_asked_for_ag
 async def test_a_refused_renewal_goes_back(
     device: Device, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(renewal, "RENEWAL_RETRY", (0.01, 0.01))
+    monkeypatch.setattr(renewal, "URGENT_RETRY", (0.01, 0.01))
     own, unregistered = device.own(), asyncio.Event()
     own.on_unregistered = unregistered.set
     await own.take(RegistrationInfo(), 200, answer(issue(device.files.pending_key())))
@@ -251,6 +254,42 @@ async def test_a_refused_renewal_goes_back(
     running.cancel()
     assert "the one before it is back [CertificateNotInstalled]" in caplog.text
     assert device.found == Pair(REGISTRATION.certificate, REGISTRATION.key)
+
+
+async def test_a_valid_certificate_is_asked_for_seldom_and_an_urgent_one_often(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attempt has the control plane sign a certificate, also one that is not installed."""
+    monkeypatch.setattr(renewal, "URGENT_RETRY", (0.01, 0.01))
+    own, attempts = device.own(), []
+    await own.take(RegistrationInfo(), 200, answer(issue(device.files.pending_key())))
+    await own.take(Heartbeat(), 200, None)
+    monkeypatch.setattr(own, "_early", 1.0)  # two thirds are over
+
+    async def fail() -> int:
+        attempts.append(own.demanded.is_set())
+        if len(attempts) == 1:
+            asyncio.get_running_loop().call_later(0.2, own.demanded.set)
+        return 500
+
+    running = asyncio.create_task(renewal.Renewal(own, fail).run())
+    await eventually(lambda: len(attempts) > 4)
+    running.cancel()
+    assert attempts[:5] == [False, True, True, True, True]
+
+
+def test_the_repair_runs_before_a_gateway_starts(device: Device) -> None:
+    new = issue(device.files.pending_key())
+    device.files.install(new)
+    device.key_file.write_bytes(b"torn")
+    environment = {**os.environ, "FLOTTA_WORKER_STATE": str(device.state)}
+    command = [sys.executable, "-m", "flotta.worker.own_certificate"]
+    subprocess.run(command, env=environment, check=True)
+    assert device.found == new
+    device.cert_file.write_bytes(AUTHORITY.issue_registration().certificate)
+    failed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert "[CertificateUnusable]" in failed.stderr
 
 
 @pytest.mark.parametrize("status", [401, 403])

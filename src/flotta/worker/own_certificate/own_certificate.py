@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from cryptography import x509
@@ -40,6 +41,13 @@ UNAUTHORIZED, FORBIDDEN = 401, 403
 
 class _Answer(msgspec.Struct):
     content: RegistrationResponse
+
+
+class SecondsLeft(NamedTuple):
+    """Seconds, negative once that is over."""
+
+    renewal: float  # until two thirds of the validity have passed, less up to JITTER of it
+    validity: float
 
 
 class OwnCertificate:
@@ -87,17 +95,19 @@ class OwnCertificate:
             await asyncio.to_thread(self._files.note_accepted)
             self._unproven = False
 
-    async def seconds_left(self) -> float | None:
-        """Return the seconds until two thirds of the validity have passed; negative if they have.
+    async def seconds_left(self) -> SecondsLeft | None:
+        """Return how long the certificate lasts; None while the device has none of its own.
 
-        A random part of up to JITTER is subtracted. None while the device has none of its own.
+        Raises DeliveryError when the files have no usable pair.
         """
-        present = await asyncio.to_thread(self._files.load)
-        if not present.is_device:
+        current = await asyncio.to_thread(self._files.load)
+        if not current.is_device:
             return None
-        validity = present.peer.not_after - present.peer.not_before
-        moment = renewal_time(present.certificate) - validity * self._early
-        return (moment - datetime.now(UTC)).total_seconds()
+        now, peer = datetime.now(UTC), current.peer
+        moment = (
+            renewal_time(current.certificate) - (peer.not_after - peer.not_before) * self._early
+        )
+        return SecondsLeft((moment - now).total_seconds(), (peer.not_after - now).total_seconds())
 
     async def go_back(self) -> bool:
         """Put the former certificate back if the current one was never accepted."""

@@ -20,7 +20,10 @@ from flotta.worker.own_certificate.own_certificate import (
 log = logging.getLogger(__name__)
 
 MAX_SLEEP = 300.0  # seconds; the clock or the files may be changed in the meantime
-RENEWAL_RETRY = 1.0, 60.0  # seconds between attempts: the first delay, the longest
+# Seconds between attempts, the first delay and the longest: with a certificate that is expired or
+# refused, and with one that is valid, because the control plane signs one for each attempt.
+URGENT_RETRY = 1.0, 60.0
+CALM_RETRY = 60.0, 3600.0
 CALM = 60.0  # seconds after a renewal: a wrong clock must not cause one after the other
 
 
@@ -30,57 +33,62 @@ class Renewal:
     def __init__(self, certificate: OwnCertificate, register: Callable[[], Awaitable[int]]) -> None:
         self._certificate = certificate
         self._register = register
-        self._backoff = Backoff(*RENEWAL_RETRY)
+        self._urgent = Backoff(*URGENT_RETRY)
+        self._calm = Backoff(*CALM_RETRY)
         self._logged = ""
 
     async def run(self) -> None:
         """Renew whenever it is due."""
         while True:
-            if await self._is_due():
-                await self._renew()
+            try:
+                left = await self._certificate.seconds_left()
+            except DeliveryError as error:
+                self._log_failure(str(error))
+                await asyncio.sleep(self._urgent.next())
+                continue
+            if left is None:
+                self._certificate.on_unregistered()
+                await self._wait_for_demand(MAX_SLEEP)
+                self._certificate.demanded.clear()
+            elif left.renewal > 0 and not self._certificate.demanded.is_set():
+                await self._wait_for_demand(min(left.renewal, MAX_SLEEP))
+            else:
+                await self._renew(is_valid=left.validity > 0)
 
-    async def _is_due(self) -> bool:
-        """Wait until a renewal is due, or MAX_SLEEP; tell which."""
-        try:
-            left = await self._certificate.seconds_left()
-        except DeliveryError as error:
-            self._log_failure(str(error))
-            await asyncio.sleep(self._backoff.next())
-            return False
-        if left is None:
-            self._certificate.on_unregistered()
+    async def _renew(self, *, is_valid: bool) -> None:
         demanded = self._certificate.demanded
-        if left is None or (left > 0 and not demanded.is_set()):
-            demanded.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(left or MAX_SLEEP, MAX_SLEEP)):
-                    await demanded.wait()
-            return False
-        return True
-
-    async def _renew(self) -> None:
         try:
             status = await self._register()
         except DeliveryError as error:
             self._log_failure(str(error))
         else:
             if 200 <= status < 300:
-                self._log_failure("")
-                self._backoff.reset()
-                await self._calm()
+                await self._note_success()
                 return
-            text = f"the control plane answered {status} to the renewal of the certificate"
-            self._log_failure(with_code(text, CERTIFICATE_NOT_INSTALLED))
-            if status in (UNAUTHORIZED, FORBIDDEN) and await self._certificate.go_back():
-                log.warning(
-                    "The new certificate was never accepted; the one before it is back [%s]",
-                    CERTIFICATE_NOT_INSTALLED,
-                )
-        await asyncio.sleep(self._backoff.next())
+            await self._note_refusal(status)
+        if demanded.is_set() or not is_valid:
+            await asyncio.sleep(self._urgent.next())
+        else:
+            await self._wait_for_demand(self._calm.next())
 
-    async def _calm(self) -> None:
+    async def _note_success(self) -> None:
+        self._log_failure("")
+        self._urgent.reset()
+        self._calm.reset()
+        await self._wait_for_demand(CALM)
+
+    async def _note_refusal(self, status: int) -> None:
+        text = f"the control plane answered {status} to the renewal of the certificate"
+        self._log_failure(with_code(text, CERTIFICATE_NOT_INSTALLED))
+        if status in (UNAUTHORIZED, FORBIDDEN) and await self._certificate.go_back():
+            log.warning(
+                "The new certificate was never accepted; the one before it is back [%s]",
+                CERTIFICATE_NOT_INSTALLED,
+            )
+
+    async def _wait_for_demand(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CALM):
+            async with asyncio.timeout(seconds):
                 await self._certificate.demanded.wait()
 
     def _log_failure(self, reason: str) -> None:
