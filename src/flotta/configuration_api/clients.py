@@ -18,9 +18,10 @@ from flotta.configuration_api.errors import ApiError
 from flotta.identity.authority import ORGANIZATION
 from flotta.identity.peers import UNREADABLE
 from flotta.serving.http_server import anonymous
-from flotta.serving.limits import Owner
+from flotta.serving.limits import Identify, Owner
 
-OF_A_CLIENT = 512  # connections at once; all replicas of an Edge API have one certificate
+# Connections at once: all replicas of an Edge API have one certificate. Others are not served.
+OF_THE_CLIENT, OF_ANOTHER = 512, 2
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,17 @@ class Client:
     not_after: datetime
 
 
-def identify(der: bytes | None) -> Owner:
-    """Return whose connection it is."""
-    if der is None:
-        return anonymous()
-    digest = hashlib.sha256(der).hexdigest()
-    return Owner(digest, f"client certificate {digest[:16]}", OF_A_CLIENT)
+def identify(name: str | None) -> Identify:
+    """Return what tells whose connection it is; `name` is that of the one client, None for http."""
+
+    def owner_of(der: bytes | None) -> Owner:
+        if der is None or name is None:
+            return anonymous(most=OF_THE_CLIENT if name is None else OF_ANOTHER)
+        digest = hashlib.sha256(der).hexdigest()
+        most = OF_ANOTHER if _read_client(der, name).obstacle else OF_THE_CLIENT
+        return Owner(digest, f"client certificate {digest[:16]}", most)
+
+    return owner_of
 
 
 def require_client(der: bytes | None, name: str) -> None:

@@ -5,8 +5,11 @@ Rules: docs/reference/configuration-api.md#joining.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import uuid
+
+import msgspec
 
 from flotta.configuration_api.errors import ApiError
 from flotta.configuration_api.feed import note_change
@@ -22,12 +25,14 @@ from flotta.configuration_api.records import (
     save_device,
     save_report,
 )
+from flotta.printable_text import printable
 from flotta.protocol.configuration_api import RegistrationStatus, Status
 from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
 
 # Values of `Flotta-Peer`; an Edge API of v0.2 does not say it.
 DEVICE_PEER = "device"  # a device that renews its certificate
 REGISTRATION_PEER = "registration"
+log = logging.getLogger(__name__)
 
 
 def registration_status(connection: sqlite3.Connection, name: Name) -> RegistrationStatus:
@@ -79,11 +84,20 @@ def enrol(
         _require_key(name, known.enrolled_fingerprint, key)
         return True
     # One that was told to go comes back only when somebody approves of it.
-    known.approved = auto_approve and known.status is Status.UNKNOWN
-    known.enrolled_fingerprint, known.enrolled_at, known.batch = key, now(), batch
-    known.features, known.labels = info.features, info.labels
-    save_device(connection, name, known)
-    return known.approved
+    approved = auto_approve and known.status is Status.UNKNOWN
+    asked = msgspec.structs.replace(
+        known,
+        approved=approved,
+        enrolled_fingerprint=key,
+        enrolled_at=known.enrolled_at or now(),
+        batch=batch,
+        features=info.features,
+        labels=info.labels,
+    )
+    if asked != known:  # a device that waits asks again and again
+        save_device(connection, name, asked)
+        log.info("%s asks to join, key %s", name, printable(key, 64) or "not named")
+    return approved
 
 
 def approve(connection: sqlite3.Connection, name: Name, fingerprint: str = "") -> Device:
@@ -142,6 +156,7 @@ def register(
     if device != find_device(connection, name):
         save_device(connection, name, device)
         note_change(connection, name)
+        log.info("%s registers, key %s", name, printable(fingerprint, 64) or "not named")
     return device
 
 

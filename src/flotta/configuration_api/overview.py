@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -93,7 +94,7 @@ def describe_device(connection: sqlite3.Connection, name: Name) -> dict[str, obj
 def format_document(document: object, output: str) -> str:
     """Return plain data as `yaml` or `json`; no character in it acts on a terminal."""
     if output == "json":
-        return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+        return json.dumps(document, indent=2)
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=False).rstrip("\n")
 
 

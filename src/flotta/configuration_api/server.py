@@ -78,7 +78,7 @@ class ConfigurationApiServer:
             make_application(Handlers(self._store, settings.rules), name),
             NAME,
             Limits.of_descriptors(),
-            identify=identify,
+            identify=identify(name),
             error_response=error_response,
             handler_cancellation=True,  # an Edge API that goes away frees its held request
         )

@@ -13,10 +13,11 @@ from flotta.configuration_api.conformance.catalogue import RULES
 from flotta.configuration_api.conformance.hook import CommandHook, Hook, NoHook
 from flotta.configuration_api.conformance.outcomes import Unreachable
 from flotta.configuration_api.conformance.run import Result, Verdict, run_rules
-from flotta.configuration_api.conformance.store_client import StoreClient, complete_url
+from flotta.configuration_api.conformance.store_client import StoreClient
 from flotta.configuration_api.conformance.trial import Limits, Trial
 from flotta.dns1123 import is_label
 from flotta.identity.ssl_contexts import client_context
+from flotta.protocol.store_url import checked_url
 
 FAILED, UNUSABLE = 1, 2  # exit statuses
 
@@ -70,7 +71,7 @@ def _print(result: Result) -> None:
 def _check(options: argparse.Namespace) -> None:
     if not options.url:
         raise ValueError("name the URL of the store, or use --list")
-    complete_url(options.url)
+    checked_url(options.url, "URL")
     if not is_label(options.namespace):
         raise ValueError("--namespace must be a DNS label")
     for one, other in (("cert", "key"), ("other_cert", "other_key")):

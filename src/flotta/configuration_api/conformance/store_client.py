@@ -15,26 +15,18 @@ from yarl import URL
 
 from flotta.configuration_api.conformance.exchange import Exchange
 from flotta.configuration_api.conformance.outcomes import Failed, Unreachable
-from flotta.protocol.configuration_api import BASE_PATH
+from flotta.protocol.store_url import checked_url
 
 PATIENCE = 30.0  # seconds for a response, besides those for which the request may be held
 MOST = 32 * 1024 * 1024  # bytes of a body that are read
 BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
 
 
-def complete_url(text: str) -> str:
-    """Return the URL with the base path, which it may leave out; raises ValueError for no URL."""
-    url = URL(text)
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError(f"{text!r} is not the URL of a store; use https://HOST:PORT")
-    return text.rstrip("/") if url.path.strip("/") else f"{text.rstrip('/')}{BASE_PATH}"
-
-
 class StoreClient:
     """Sends requests; `exchanges` are all of them in order. Use it as `async with`."""
 
     def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
-        self._url = complete_url(url)
+        self._url = checked_url(url, "URL")
         self._tls = tls
         self.exchanges: list[Exchange] = []
 
