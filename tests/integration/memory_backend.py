@@ -15,6 +15,7 @@ from flotta.edge_api.backends.backend import (
     Membership,
     RecordedRegistration,
     SecretConflict,
+    StoreCertificate,
     StoredSecret,
 )
 from flotta.edge_api.batches import (
@@ -157,6 +158,7 @@ class MemoryBackend:
     """Devices by id; a test approves them, changes their configuration, or breaks the backend."""
 
     wants_certificate = False
+    store_certificate: StoreCertificate | None = None
 
     def __init__(self) -> None:
         self.secrets = MemorySecrets()

@@ -8,12 +8,14 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.serialization import Encoding
 from operator_site import resource_api
 
-from flotta.edge_api.backends.backend import BackendError, StoredSecret
+from flotta.edge_api.backends.backend import BackendError, StoreCertificate, StoredSecret
 from flotta.edge_api.backends.crd.left_behind import LeftBehindSearch
 from flotta.edge_api.backends.resource_api.authority import ConfigMapAuthority
 from flotta.edge_api.backends.resource_api.secrets import Secrets
@@ -295,7 +297,14 @@ async def test_what_expires_soon_is_said_once_a_day_in_log_event_and_metric(
 ) -> None:
     replica, metrics, now = Replica(client), EdgeApiMetrics(), [datetime.now(UTC)]
     material = await replica.follow()
-    watch = ExpiryWatch(replica.secrets, replica.store, metrics, lambda: now[0])
+    issued = material.authority.issue_server(["store.example"], days=300)
+    der = load_certificate(issued.certificate).public_bytes(Encoding.DER)
+    backend = SimpleNamespace(
+        secrets=replica.secrets,
+        authority=replica.store,
+        store_certificate=StoreCertificate("https://store.example", der),
+    )
+    watch = ExpiryWatch(backend, metrics, lambda: now[0])
     await watch.check(material)
     assert "CertificateExpires" not in caplog.text
 
@@ -303,8 +312,10 @@ async def test_what_expires_soon_is_said_once_a_day_in_log_event_and_metric(
     for _ in range(3):
         await watch.check(material)
     said = [line for line in caplog.messages if "CertificateExpires" in line]
-    assert len(said) == 1
-    assert said[0].startswith("The server certificate in Secret flotta-host-certificate expires")
+    assert [line.partition(" at ")[0] for line in said] == [
+        "The server certificate in Secret flotta-host-certificate expires",
+        "The data store certificate of https://store.example expired",
+    ]
     (event,) = [
         event
         for event in await admin.list(EVENT, "flotta")
@@ -322,4 +333,4 @@ async def test_what_expires_soon_is_said_once_a_day_in_log_event_and_metric(
 
     now[0] += timedelta(days=1)
     await watch.check(material)
-    assert sum("CertificateExpires" in line for line in caplog.messages) == 2
+    assert sum("server certificate in Secret" in line for line in caplog.messages) == 2

@@ -170,6 +170,7 @@ async def test_the_ca_is_rolled_over_while_the_data_store_runs(site: Alone) -> N
     site.flotta("certificates", "roll-ca", "--certificates-dir", str(site.certificates))
     await eventually(lambda: client.read_bytes() != before)
     await eventually(lambda: "New certificates are in use" in site.log)
+    await eventually(lambda: says(site, 'kind="data store",name="https://localhost:'))
     site.end_store(first)  # so that the Edge API connects with its new certificate
     second = site.start_store(former)
     await eventually(lambda: enrolled(device))
@@ -183,6 +184,13 @@ async def test_the_ca_is_rolled_over_while_the_data_store_runs(site: Alone) -> N
     device = site.device("till-8")
     await eventually(lambda: enrolled(device), tolerate=aiohttp.ClientError)
     await device.close()
+
+
+async def says(site: Alone, text: str) -> bool:
+    """Tell whether a text is in the metrics."""
+    url = f"http://{site.environment['METRICS_ADDR']}/metrics"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return text in await response.text()
 
 
 async def enrolled(device: Device) -> bool:

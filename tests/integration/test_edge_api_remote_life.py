@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_der_x509_certificate
 from edge_site import Device, Reply, data_message
 from remote_site import RemoteSite, remote_site
 
 from flotta.identity.keys import public_key_fingerprint
-from flotta.identity.lifetime import load_certificate
+from flotta.identity.lifetime import covered_names, load_certificate
 from flotta.identity.peers import identify_peer
 from waiting import eventually
 
@@ -39,6 +41,17 @@ async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     async with remote_site(tmp_path, has_additions=request.param) as started:
         await started.store.start(started.store_context())
         yield started
+
+
+async def test_the_certificate_of_the_store_is_known_when_it_has_answered(
+    site: RemoteSite,
+) -> None:
+    await site.joined()
+    seen = site.server._backend.store_certificate
+    assert seen
+    assert seen.address.startswith("https://127.0.0.1:")
+    names = covered_names(load_der_x509_certificate(seen.der).public_bytes(Encoding.PEM))
+    assert names == {"localhost", "127.0.0.1"}
 
 
 async def test_a_device_joins_runs_and_leaves(site: RemoteSite) -> None:

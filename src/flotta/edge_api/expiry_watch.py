@@ -9,9 +9,17 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from cryptography import x509
 
 from flotta.edge_api.backends.authority_store import AuthorityStore
-from flotta.edge_api.backends.backend import BackendError, SecretStore, StoredSecret
+from flotta.edge_api.backends.backend import (
+    BackendError,
+    SecretStore,
+    StoreCertificate,
+    StoredSecret,
+)
 from flotta.edge_api.certificates import Material
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.identity.expiry import NO_WARNING, Expiry, advise, leave_out_superseded
@@ -27,18 +35,32 @@ REPEAT = timedelta(days=1)  # between two warnings about one certificate
 log = logging.getLogger(__name__)
 
 
+class Expiring(Protocol):
+    """What a backend has that expires."""
+
+    @property
+    def secrets(self) -> SecretStore:
+        """The secrets of the fleet's servers."""
+
+    @property
+    def authority(self) -> AuthorityStore:
+        """Who is told."""
+
+    @property
+    def store_certificate(self) -> StoreCertificate | None:
+        """The certificate of its data store."""
+
+
 class ExpiryWatch:
     """Looks at CA, server certificates and registration batches; `check` is called now and then."""
 
     def __init__(
         self,
-        secrets: SecretStore,
-        store: AuthorityStore,
+        backend: Expiring,
         metrics: EdgeApiMetrics,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._secrets = secrets
-        self._store = store
+        self._backend = backend
         self._metrics = metrics
         self._now = now
         self._warned: dict[Expiry, datetime] = {}
@@ -50,11 +72,12 @@ class ExpiryWatch:
         """
         expiries: list[Expiry] = []
         try:
-            secrets = await self._secrets.list_registration_secrets()
+            secrets = await self._backend.secrets.list_registration_secrets()
             # What has expired has done what it was meant to, and stays for a while.
             batches = [item for item in list_batches(secrets) if self._now() <= item.not_after]
-            servers = list_servers(await self._secrets.list_server_requests())
-            expiries = [*list_own(material), *servers, *batches]
+            servers = list_servers(await self._backend.secrets.list_server_requests())
+            stores = list_stores(self._backend.store_certificate)
+            expiries = [*list_own(material), *stores, *servers, *batches]
             self._metrics.set_expiries(expiries)
             for expiry in expiries:
                 await self._warn(expiry)
@@ -69,12 +92,14 @@ class ExpiryWatch:
             return
         self._warned[expiry] = now
         verb = "expired" if expiry.state_at(now) == "expired" else "expires"
+        place = "of" if expiry.kind == "data store" else "in Secret"
         sentence = (
-            f"The {expiry.kind} certificate in Secret {expiry.name} {verb} at "
+            f"The {expiry.kind} certificate {place} {expiry.name} {verb} at "
             f"{format_time(expiry.not_after)}. {advise(expiry.kind)}."
         )
         log.warning("%s [%s]", sentence, CERTIFICATE_EXPIRES)
-        await self._store.warn(expiry.name, CERTIFICATE_EXPIRES, sentence)
+        if expiry.kind != "data store":  # no object is about it
+            await self._backend.authority.warn(expiry.name, CERTIFICATE_EXPIRES, sentence)
 
 
 def list_own(material: Material) -> list[Expiry]:
@@ -87,6 +112,16 @@ def list_own(material: Material) -> list[Expiry]:
         client = load_certificate(material.client.certificate)
         own.append(Expiry.of("client", HOST_SECRET, client))
     return own
+
+
+def list_stores(seen: StoreCertificate | None) -> list[Expiry]:
+    """Return the expiry of what a data store showed, which nobody else may look at."""
+    if seen is None:
+        return []
+    with contextlib.suppress(ValueError):
+        certificate = x509.load_der_x509_certificate(seen.der)
+        return [Expiry.of("data store", seen.address, certificate)]
+    return []
 
 
 def list_servers(secrets: Iterable[StoredSecret]) -> list[Expiry]:

@@ -54,7 +54,7 @@ class EdgeApiServer:
             backend.secrets, settings, wants_client=backend.wants_certificate
         )
         self._rollover = Rollover(backend.secrets, backend.authority, settings)
-        self._expiry = ExpiryWatch(backend.secrets, backend.authority, metrics)
+        self._expiry = ExpiryWatch(backend, metrics)
         self._former = FormerAuthorities()
         self._limits = RateLimits(settings.enrolments_per_second)
         self._handlers = Handlers(

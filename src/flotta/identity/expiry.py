@@ -20,6 +20,7 @@ Kind = Literal[
     "server",
     "client",  # of the Edge API for a remote data store
     "other server",
+    "data store",
     "registration",
     "device",
     "engine",
@@ -113,6 +114,11 @@ def advise(kind: Kind) -> str:
             return (
                 "Start an Edge API, which renews it, or replace it in Secret "
                 "flotta-host-certificate if it is of your own PKI"
+            )
+        case "data store":
+            return (
+                "Issue it again, and install it there: flotta certificates issue --server NAMES "
+                "--output DIR"
             )
         case "other server":
             return "Start an Edge API, which renews it, and install it on its server"

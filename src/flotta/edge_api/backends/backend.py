@@ -79,6 +79,14 @@ class StoredSecret:
     serves: bool = False  # whether it asks for the certificate of another server
 
 
+@dataclass(frozen=True)
+class StoreCertificate:
+    """The certificate that a data store showed last, and where that is."""
+
+    address: str
+    der: bytes
+
+
 class SecretStore(Protocol):
     """Store in which the servers of a fleet share their certificates and keys.
 
@@ -140,6 +148,10 @@ class Backend(Protocol):
     @property
     def wants_certificate(self) -> bool:
         """Whether the backend shows a store that it is the Edge API, by a client certificate."""
+
+    @property
+    def store_certificate(self) -> StoreCertificate | None:
+        """The certificate of the data store; None where there is none, or none was seen yet."""
 
     async def follow(self, trust: bytes, certificate: bytes, key: bytes) -> None:
         """Trust these CAs of the fleet, and use this certificate, from now on; all are PEM.

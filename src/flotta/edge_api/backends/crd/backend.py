@@ -135,6 +135,10 @@ class CrdBackend:
         """Not: the kubeconfig has what the resource API asks for."""
         return False
 
+    @property
+    def store_certificate(self) -> None:
+        """None: that of the resource API is its own matter."""
+
     async def follow(self, trust: bytes, certificate: bytes, key: bytes) -> None:
         """Nothing: the resource API has a PKI of its own."""
 

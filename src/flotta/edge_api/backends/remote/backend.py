@@ -12,6 +12,7 @@ from flotta.edge_api.backends.backend import (
     Membership,
     RecordedRegistration,
     SecretStore,
+    StoreCertificate,
 )
 from flotta.edge_api.backends.remote import requests
 from flotta.edge_api.backends.remote.applicants import Applicants
@@ -79,6 +80,12 @@ class RemoteBackend:
     def wants_certificate(self) -> bool:
         """Whether the store asks for a client certificate: with https."""
         return self._store.has_tls
+
+    @property
+    def store_certificate(self) -> StoreCertificate | None:
+        """The certificate that the store showed last, None with http."""
+        der = self._trust.seen
+        return StoreCertificate(self._store.url, der) if der else None
 
     async def follow(self, trust: bytes, certificate: bytes, key: bytes) -> None:
         """Trust these CAs, and use this certificate, with the next connection to the store."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 from flotta.edge_api.backends.remote.problems import StoreRefused
@@ -27,6 +28,7 @@ class Trust:
         self._material: tuple[bytes, bytes, bytes] | None = None
         self._context: ssl.SSLContext | None = None
         self._stamp: Stamp | None = None
+        self.seen = b""  # DER of the certificate that the store showed last
 
     def follow(self, trust: bytes, certificate: bytes, key: bytes) -> None:
         """Use these CAs, this certificate and its key from now on; all are PEM."""
@@ -52,7 +54,7 @@ class Trust:
         self._stamp = self._read_stamp()
         try:
             with key_files(certificate, key) as files:
-                return client_context(
+                context = client_context(
                     self._ca_file or trust, files.certificate, files.key, check_time=True
                 )
         except (OSError, ssl.SSLError) as error:
@@ -65,6 +67,12 @@ class Trust:
                 is_outage=True,
             ) from error
 
+        context.sslobject_class = _noting(self._note)
+        return context
+
+    def _note(self, der: bytes) -> None:
+        self.seen = der
+
     def _read_stamp(self) -> Stamp | None:
         if self._ca_file is None:
             return None
@@ -73,3 +81,17 @@ class Trust:
         except OSError:
             return None
         return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _noting(note: Callable[[bytes], None]) -> type[ssl.SSLObject]:
+    """Return a class that tells which certificate the other side showed.
+
+    A response does not: its connection is often done with before anybody can ask.
+    """
+
+    class Noting(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            note(self.getpeercert(binary_form=True) or b"")
+
+    return Noting
