@@ -13,6 +13,7 @@ from device_site import DeviceFiles, running
 
 from background import in_background
 from flotta.gateway.settings import Settings
+from flotta.worker import registration
 from flotta.worker.agent import Agent
 from unit.workload_host import Host
 from v02.edge_api import FormerDevice, FormerEdgeApi, serving
@@ -121,6 +122,36 @@ async def test_an_expired_certificate_is_renewed_with_itself(
         await eventually(lambda: files.serial not in (first, 0))
         await eventually(lambda: api.statuses[-2:] == [("control/in", 200), ("data/in", 200)])
     assert host.started == []
+
+
+async def test_a_device_joins_whatever_fails_first(
+    api: FormerEdgeApi,
+    settings: Settings,
+    host: Host,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registration, "REGISTRATION_RETRY", (0.05, 0.2))
+    api.failures = {"enrolment": [400, 500], "registration": [404, 500, 400]}
+    api.failures["heartbeat"] = [500, 404]  # the Edge API of v0.2 stores it at the next attempt
+    async with device_of(settings, tmp_path):
+        device = await admitted(api)
+        device.workloads = [CAMERA]
+        await eventually(lambda: host.running() == ["camera"])
+        await eventually(lambda: api.failures["heartbeat"] == [])
+        assert api.failures == {"enrolment": [], "registration": [], "heartbeat": []}
+
+
+async def test_names_of_properties_count_in_any_case(
+    api: FormerEdgeApi, settings: Settings, files: DeviceFiles, host: Host, tmp_path: Path
+) -> None:
+    api.shouts = True
+    async with device_of(settings, tmp_path):
+        device = await admitted(api)
+        device.workloads = [CAMERA]
+        await eventually(lambda: host.running() == ["camera"])
+        del api.devices[DEVICE]
+        await eventually((files.state / "decommissioned").exists)
 
 
 def _reported(device: FormerDevice) -> list[str]:

@@ -62,6 +62,8 @@ class FormerEdgeApi:
         self.surprises: list[str] = []  # what a server of v0.2 would not have understood
         self.validity = timedelta(days=30)  # of the next certificate
         self.failing = 0  # status of the next configurations; 0: they work
+        self.failures: dict[str, list[int]] = {}  # statuses of the next messages, by directive
+        self.shouts = False  # names of properties are in capitals, which Go's decoder takes as well
 
     @property
     def server(self) -> str:
@@ -81,7 +83,7 @@ class FormerEdgeApi:
             return web.Response(headers=JSON)
         content = {"command": "disconnect", "arguments": None}
         message = {"type": "command", "message_id": str(uuid.uuid4()), "version": 1}
-        return _json({**message, "sent": _now(), "content": content})
+        return self._json({**message, "sent": _now(), "content": content})
 
     async def control_out(self, request: web.Request) -> web.Response:
         if refusal := self._refuse_poll(request):
@@ -97,13 +99,15 @@ class FormerEdgeApi:
             return web.Response(status=self.failing or 404)
         message = {"type": "data", "message_id": str(uuid.uuid4()), "version": 1}
         content = _configuration(request.match_info["id"], device)
-        return _json({**message, "sent": _now(), "directive": "device", "content": content})
+        return self._json({**message, "sent": _now(), "directive": "device", "content": content})
 
     async def data_out(self, request: web.Request) -> web.Response:
         message = await request.json()
         directive, device_id = message["directive"], request.match_info["id"]
         schema = validator(SCHEMAS.get(directive, "Message"))
         self.surprises += [error.message for error in schema.iter_errors(message)]
+        if self.failures.get(directive):
+            return web.Response(status=self.failures[directive].pop(0))
         if directive == "enrolment":
             return self._enrol(device_id, message["content"])
         if directive == "registration":
@@ -138,7 +142,7 @@ class FormerEdgeApi:
         device.registered = True
         certificate = self.authority.device(signing, device_id, end=self.validity)
         answer = {"directive": "registration", "message_id": message["message_id"]}
-        return _json({"content": {"certificate": certificate.decode()}, **answer})
+        return self._json({"content": {"certificate": certificate.decode()}, **answer})
 
     def _heartbeat(self, device_id: str, content: dict[str, Any]) -> web.Response:
         device = self.devices.get(device_id)
@@ -157,6 +161,10 @@ class FormerEdgeApi:
         if identity == "register" or not valid:
             return web.Response(status=401)
         return None if identity == request.match_info["id"] else web.Response(status=403)
+
+    def _json(self, body: dict[str, Any]) -> web.Response:
+        written = _in_capitals(body) if self.shouts else body
+        return web.Response(body=json.dumps(written).encode() + b"\n", headers=JSON)
 
     async def note(self, request: web.Request, response: web.StreamResponse) -> None:
         """Remember the status; take the headers off that Go does not write."""
@@ -195,8 +203,10 @@ def _configuration(device_id: str, device: FormerDevice) -> dict[str, Any]:
     return {**content, **({"workloads": workloads} if workloads else {})}
 
 
-def _json(body: dict[str, Any]) -> web.Response:
-    return web.Response(body=json.dumps(body).encode() + b"\n", headers=JSON)
+def _in_capitals(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name.upper(): _in_capitals(part) for name, part in value.items()}
+    return [_in_capitals(item) for item in value] if isinstance(value, list) else value
 
 
 def _now() -> str:

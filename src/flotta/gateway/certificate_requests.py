@@ -23,8 +23,10 @@ from flotta.gateway.identity_store import IdentityStore
 from flotta.gateway.settings import Settings
 from flotta.identity.keys import public_key_fingerprint
 from flotta.protocol.directives import REGISTRATION
-from flotta.protocol.envelope import encode, new_data_message
+from flotta.protocol.envelope import MessageResponse, encode, new_data_message
 from flotta.protocol.json_text import decode_json
+from flotta.protocol.models import RegistrationResponse
+from flotta.protocol.property_names import with_exact_names
 
 log = logging.getLogger(__name__)
 
@@ -118,13 +120,18 @@ class _SplitResponse(NamedTuple):
 def _split_certificate(body: bytes) -> _SplitResponse:
     """Return the response without what is for the gateway, and that."""
     try:
-        response = decode_json(body, dict[str, msgspec.Raw])
-        content = decode_json(response["content"], dict[str, msgspec.Raw])
+        response = _members(body, MessageResponse)
+        content = _members(response["content"], RegistrationResponse)
         certificate = decode_json(content.pop("certificate"), str).encode()
         bundle, cross = (_pop_text(content, key) for key in ("ca_bundle", "ca_cross_certificates"))
     except (msgspec.DecodeError, KeyError, ValueError) as error:
         raise BadResponse("the response to the registration contains no certificate") from error
     return _SplitResponse(encode({**response, "content": content}), certificate, bundle, cross)
+
+
+def _members(data: bytes | msgspec.Raw, model: type) -> dict[str, msgspec.Raw]:
+    """Return the members of an object, by their names as the model writes them."""
+    return decode_json(with_exact_names(data, model), dict[str, msgspec.Raw])
 
 
 def _pop_text(content: dict[str, msgspec.Raw], key: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
@@ -19,12 +20,14 @@ from flotta.edge_api.routes import BASE, add_routes
 from flotta.protocol.directives import ANSIBLE, ENROLMENT, HEARTBEAT, REGISTRATION, WANTED_HEADER
 from flotta.protocol.envelope import TYPES, Message, encode, new_command_message, new_data_message
 from flotta.protocol.models import DeviceConfiguration, DeviceConfigurationMessage, Workload
+from flotta.protocol.reasons import refusals
 from flotta.protocol.reasons.refusals import REFUSALS
 
 sys.path.append(str(Path(__file__).parents[3] / "scripts"))
 
 import document_edge_api
 
+ROOT = Path(__file__).parents[3]
 MESSAGES = Path(__file__).parents[2] / "data" / "messages"
 SCHEMAS = {
     "from-agent-ansible": "AnsibleMessage",
@@ -68,6 +71,26 @@ def test_every_refusal_is_named_with_its_statuses() -> None:
         for status in re.findall(r"\d+", row.place.status)
     }
     assert set(_reasons()) == table
+
+
+def test_every_refusal_in_the_code_has_a_status_of_the_table() -> None:
+    documented = set(_reasons())
+    raised = set(_raised())
+    assert len(raised) > 30
+    assert raised - documented == set()
+
+
+def _raised() -> Iterator[tuple[int, str]]:
+    """Yield status and reason of each `Refusal(…)` of the Edge API that names both."""
+    for path in (ROOT / "src/flotta/edge_api").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Refusal":
+                status = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+                named = {item.arg: ast.unparse(item.value) for item in node.keywords}
+                name = named.get("reason", "").removeprefix("refusals.")
+                code = getattr(refusals, name, None)
+                if status is not None and code is not None:
+                    yield int(str(status)), str(code)
 
 
 def _reasons() -> Iterator[tuple[int, str]]:
