@@ -55,6 +55,7 @@ class Store:
         self.seen: list[Seen] = []
         self.trouble: Trouble | None = None
         self.version = 1
+        self.tells_of_loss = True  # by `complete`
         self._changes: list[str] = []
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -166,7 +167,7 @@ class Store:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._changed.wait()
-        is_known = 0 < after <= self.version
+        is_known = 0 < after <= self.version or not self.tells_of_loss
         names = self._changes[after - 1 :] if is_known else []
         return web.json_response({"version": self.version, "devices": names, "complete": is_known})
 
@@ -174,6 +175,16 @@ class Store:
 async def hang(_: web.Request) -> None:
     """Never answer."""
     await asyncio.Event().wait()
+
+
+async def endless(request: web.Request) -> web.StreamResponse:
+    """Answer in pieces, and without end."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await response.write(b" " * 65536)
+    return response
 
 
 def answering(

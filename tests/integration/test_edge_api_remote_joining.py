@@ -211,6 +211,22 @@ async def test_what_was_said_of_old_tells_nobody_to_go(site: RemoteSite) -> None
     await eventually(is_kept)
 
 
+async def test_that_a_device_is_to_go_is_said_each_time(site: RemoteSite) -> None:
+    device = await site.joined()
+    if site.store.has_additions:
+        await site.follow_feed()
+    site.store.device("till-7").status = "unregistered"
+    site.store.note_change("till-7")
+
+    async def is_told() -> bool:
+        return bool((await device.get("control")).body)
+
+    await eventually(is_told)
+    site.store.trouble = answering(500, only="registration")  # the feed goes on
+
+    assert not await is_told()
+
+
 async def issue(site: RemoteSite, name: str, **specification: Any) -> Device:
     """Issue a registration batch in the directory; return a device with its certificate."""
     folder = site.certificates / name

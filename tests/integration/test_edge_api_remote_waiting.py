@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from edge_site import Device
 from remote_site import RemoteSite, remote_site
 from remote_store import answering
@@ -94,7 +95,8 @@ async def test_a_feed_that_breaks_is_replaced_by_looks(tmp_path: Path) -> None:
         assert reply.json()["content"]["version"] == "2"  # type: ignore[attr-defined]
 
 
-async def test_a_store_that_was_restored_is_read_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tells", [True, False], ids=["told", "by its version"])
+async def test_a_store_that_was_restored_is_read_again(tmp_path: Path, tells: bool) -> None:
     async with remote_site(tmp_path, has_additions=True) as site:
         store = site.store
         for _ in range(40):
@@ -106,11 +108,41 @@ async def test_a_store_that_was_restored_is_read_again(tmp_path: Path) -> None:
 
         configuration = dict(store.device("till-7").configuration or {}, version="of before")
         store.device("till-7").configuration = configuration
-        store.version = 3  # of a copy of the database
+        store.version, store.tells_of_loss = 3, tells  # of a copy of the database
         await end_held_feed(site)
 
         reply = await asyncio.wait_for(data, 30)
         assert reply.json()["content"]["version"] == "of before"  # type: ignore[attr-defined]
+
+
+async def test_a_change_while_a_device_is_read_is_not_missed(tmp_path: Path) -> None:
+    async with remote_site(tmp_path, has_additions=True) as site:
+        store = site.store
+        await store.start(site.store_context())
+        device = await site.joined()
+        await site.follow_feed()
+        known = (await device.get("data")).headers["ETag"]
+
+        async def change_meanwhile(request: web.Request) -> web.Response | None:
+            if not request.path.endswith("configuration"):
+                return None
+            store.trouble = None
+            before = web.json_response(
+                {"device-configuration": store.device("till-7").configuration}
+            )
+            told = len(store.of("GET changes"))
+            store.configure("till-7", version="2")
+            await eventually(lambda: len(store.of("GET changes")) > told)
+            return before
+
+        store.trouble = change_meanwhile
+        store.note_change("till-7")  # so that the next request reads it
+        await eventually(lambda: len(store.of("GET changes")) > 2)
+        reply = await asyncio.wait_for(
+            device.get("data", If_None_Match=known, Prefer="wait=60"), 30
+        )
+
+        assert reply.json()["content"]["version"] == "2"
 
 
 async def end_held_feed(site: RemoteSite) -> None:

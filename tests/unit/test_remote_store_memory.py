@@ -1,0 +1,305 @@
+"""Memory, circuit breaker and held requests of the backend on a remote data store."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from flotta.edge_api.backends.backend import Configuration
+from flotta.edge_api.backends.remote.circuit import Circuit
+from flotta.edge_api.backends.remote.client import Budget, DeviceName
+from flotta.edge_api.backends.remote.held_requests import LOOKERS, HeldRequests
+from flotta.edge_api.backends.remote.knowledge import ENTRY, Delivered, Knowledge
+from flotta.edge_api.backends.remote.problems import StoreRefused, StoreUnreachable
+from flotta.identity.peers import Peer
+from flotta.protocol.configuration_api import RegistrationStatus
+from waiting import eventually
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PEER = Peer("device", "till-7", "default", ("default",), "u", "f", "k", NOW, NOW)
+REGISTERED = RegistrationStatus(status="registered")
+
+
+def name(number: int = 7) -> DeviceName:
+    return DeviceName("default", f"till-{number}")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Known:
+    """A Knowledge, and of whom it told that something differs."""
+
+    def __init__(self, limit: int = 10**6) -> None:
+        self.clock = Clock()
+        self.told: list[DeviceName] = []
+        self.knowledge = Knowledge(self.told.append, limit, self.clock)
+
+    def read(self, number: int = 7, status: RegistrationStatus = REGISTERED) -> None:
+        known, mark = self.knowledge.of(name(number)), self.knowledge.mark
+        self.knowledge.keep_status(known, status, mark)
+
+    def current(self, number: int = 7) -> RegistrationStatus | None:
+        known = self.knowledge.of(name(number))
+        return self.knowledge.current(known, known.status)
+
+    def usable(self, seconds: float) -> RegistrationStatus | None:
+        return self.knowledge.usable(self.knowledge.of(name()).status, seconds)
+
+
+def test_without_a_feed_a_reading_counts_for_a_moment() -> None:
+    known = Known()
+    assert known.current() is None
+    known.read()
+    assert known.current() == REGISTERED
+    known.clock.now += 0.3
+    assert known.current() is None
+    assert known.usable(10) == REGISTERED
+    known.clock.now += 10
+    assert known.usable(10) is None
+
+
+def test_with_a_feed_a_reading_counts_until_it_tells_of_a_change() -> None:
+    known = Known()
+    known.knowledge.has_feed = True
+    known.read(7)
+    known.read(8)
+    known.clock.now += 200
+    assert known.current(7) == REGISTERED
+
+    known.knowledge.note_change(name(7))
+
+    assert known.current(7) is None
+    assert known.current(8) == REGISTERED
+    assert known.knowledge.has_changed(name(7))
+    known.knowledge.note_all_changed()
+    assert known.current(8) is None
+    known.read(8)
+    assert known.current(8) == REGISTERED
+    known.clock.now += 301  # a feed with a defect does not hide a change for ever
+    assert known.current(8) is None
+
+
+def test_a_change_while_a_reading_is_on_its_way_makes_it_old() -> None:
+    known = Known()
+    known.knowledge.has_feed = True
+    entry, mark = known.knowledge.of(name()), known.knowledge.mark
+    known.knowledge.note_change(name())
+
+    known.knowledge.keep_status(entry, REGISTERED, mark)
+
+    assert known.current() is None
+    assert known.knowledge.has_changed(name())
+
+
+def test_whoever_waits_is_told_of_another_reading_only() -> None:
+    known = Known()
+    known.read()
+    known.read()
+    known.read(status=RegistrationStatus(status="unknown"))
+    assert known.told == [name(), name()]
+
+
+def deliver(known: Known, number: int, content: bytes) -> None:
+    entry = known.knowledge.of(name(number))
+    delivered = Delivered(Configuration(str(len(content)), content))
+    known.knowledge.keep_delivered(entry, delivered, known.knowledge.mark)
+
+
+def test_memory_is_bounded_by_bytes_and_forgets_whom_nobody_asks_about() -> None:
+    known = Known(limit=10 * (ENTRY + 1000))
+    for number in range(100):
+        deliver(known, number, b"x" * 1000)
+        known.knowledge.of(name(0))
+    assert len(known.knowledge) == 10
+    assert known.knowledge.size <= 10 * (ENTRY + 1000)
+    assert known.knowledge.of(name(0)).delivered is not None
+    assert known.knowledge.of(name(5)).delivered is None
+
+
+def test_what_is_kept_for_a_forgotten_device_does_not_count() -> None:
+    known = Known(limit=3 * ENTRY)
+    forgotten = known.knowledge.of(name(0))
+    for number in range(1, 5):
+        known.read(number)
+    size = known.knowledge.size
+
+    delivered = Delivered(Configuration("1", b"x" * 10**6))
+    known.knowledge.keep_delivered(forgotten, delivered, 0)
+
+    assert known.knowledge.size == size
+    deliver(known, 9, b"x" * 10**6)  # larger than all of it: kept alone
+    assert len(known.knowledge) == 1
+    deliver(known, 9, b"x")
+    assert known.knowledge.size == ENTRY + 1
+
+
+OUTAGE = StoreUnreachable("It is away", is_outage=True)
+
+
+def opened(clock: Clock) -> Circuit:
+    circuit = Circuit(clock)
+    for _ in range(5):
+        circuit.failed(OUTAGE, is_probe=circuit.enter())
+    assert circuit.is_open
+    return circuit
+
+
+def test_a_circuit_opens_after_outages_one_after_the_other() -> None:
+    circuit = Circuit(Clock())
+    for _ in range(3):
+        for _ in range(4):
+            circuit.failed(OUTAGE, is_probe=circuit.enter())
+        circuit.succeeded()
+    assert not circuit.is_open
+    assert circuit.has_answered
+
+
+def test_an_open_circuit_lets_one_call_try_after_a_while() -> None:
+    clock = Clock()
+    circuit = opened(clock)
+    with pytest.raises(StoreUnreachable, match="It is away"):
+        circuit.enter()
+    clock.now += 1
+    assert circuit.enter()
+    with pytest.raises(StoreUnreachable):  # another one, while the first tries
+        circuit.enter()
+    circuit.failed(OUTAGE, is_probe=True)
+    clock.now += 0.9
+    with pytest.raises(StoreUnreachable):  # for longer than before
+        circuit.enter()
+    clock.now += 1.1
+    assert circuit.enter()
+    circuit.succeeded()
+    assert not circuit.enter()
+
+
+def test_a_try_that_is_cancelled_leaves_its_place_to_another() -> None:
+    clock = Clock()
+    circuit = opened(clock)
+    clock.now += 1
+    assert circuit.enter()
+    circuit.left(is_probe=True)
+    assert circuit.enter()
+
+
+def test_what_an_open_circuit_says_has_the_reason_of_the_outage() -> None:
+    circuit = Circuit(Clock())
+    for _ in range(5):
+        circuit.failed(StoreRefused("No", is_outage=True), is_probe=circuit.enter())
+    with pytest.raises(StoreRefused) as refused:
+        circuit.enter()
+    assert refused.value.refusal.reason == "StoreRefused"
+
+
+def test_a_budget_runs_out() -> None:
+    clock = Clock()
+    budget = Budget(9, clock)
+    clock.now += 4
+    assert budget.left == 5
+    clock.now += 6
+    assert budget.left == 0
+
+
+class Looks:
+    """Counts the looks at each device; `begun` are those that have not ended."""
+
+    def __init__(self, interval: float = 1000.0) -> None:
+        self.seen: list[DeviceName] = []
+        self.most = self.begun = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.is_usable = True
+        self.held = HeldRequests(self.look, interval, lambda: self.is_usable)
+
+    async def look(self, name: DeviceName, _: Peer) -> None:
+        self.begun += 1
+        self.most = max(self.most, self.begun)
+        await self.gate.wait()
+        self.begun -= 1
+        self.seen.append(name)
+        if not self.is_usable:
+            raise StoreUnreachable("away", is_outage=True)
+
+
+async def test_many_held_devices_are_looked_at_a_few_at_a_time() -> None:
+    looks = Looks()
+    looks.gate.clear()
+    running = asyncio.create_task(looks.held.run())
+    waits = [asyncio.create_task(looks.held.wait(name(number), PEER, 60)) for number in range(200)]
+    await asyncio.sleep(0)
+    assert len(looks.held) == 200
+
+    looks.held.look_soon(name(number) for number in range(300))
+    await eventually(lambda: looks.begun == LOOKERS)
+    looks.gate.set()
+    await eventually(lambda: len(looks.seen) == 200)
+
+    assert looks.most == LOOKERS
+    assert sorted(looks.seen) == sorted(name(number) for number in range(200))
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    assert len(looks.held) == 0
+    running.cancel()
+
+
+async def test_a_device_that_holds_nothing_any_more_is_not_looked_at() -> None:
+    looks = Looks(interval=0.01)
+    running = asyncio.create_task(looks.held.run())
+    await looks.held.wait(name(), PEER, 0.2)
+    seen = len(looks.seen)
+    assert seen >= 2
+    await eventually(lambda: looks.held.planned == 0)
+    assert len(looks.seen) <= seen + 1
+    assert len(looks.held) == 0
+    running.cancel()
+
+
+async def test_a_look_that_is_planned_again_is_made_once() -> None:
+    looks = Looks()
+    wait = asyncio.create_task(looks.held.wait(name(), PEER, 60))
+    await asyncio.sleep(0)
+    looks.held.look_soon([name()] * 5)
+    running = asyncio.create_task(looks.held.run())
+    await eventually(lambda: looks.seen and looks.held.planned == 2)  # the next, and the first
+    assert looks.seen == [name()]
+    wait.cancel()
+    running.cancel()
+
+
+async def test_an_outage_is_no_reason_to_look_more_often() -> None:
+    looks = Looks(interval=0.01)
+    looks.is_usable = False
+    running = asyncio.create_task(looks.held.run())
+    waits = [asyncio.create_task(looks.held.wait(name(number), PEER, 60)) for number in range(100)]
+    await eventually(lambda: len(looks.seen) >= LOOKERS)
+    begun = asyncio.get_running_loop().time()
+    counted = len(looks.seen)
+    await eventually(lambda: len(looks.seen) >= counted + LOOKERS)
+    seconds = asyncio.get_running_loop().time() - begun
+    assert (len(looks.seen) - counted) / seconds < 100  # of 10,000 that are due
+    for wait in waits:
+        wait.cancel()
+    running.cancel()
+
+
+async def test_waking_ends_every_request_of_a_device() -> None:
+    looks = Looks()
+    waits = [asyncio.create_task(looks.held.wait(name(), PEER, 60)) for _ in range(3)]
+    other = asyncio.create_task(looks.held.wait(name(8), PEER, 60))
+    await asyncio.sleep(0)
+
+    looks.held.wake(name())
+
+    await asyncio.wait_for(asyncio.gather(*waits), 10)
+    assert not other.done()
+    looks.held.wake_all()
+    await asyncio.wait_for(other, 10)
