@@ -137,6 +137,25 @@ async def test_an_approval_is_for_the_key_that_asked(
     assert (await register(client, device)).status == 200
 
 
+async def test_what_is_not_a_fingerprint_is_refused(client: StoreClient, device: str) -> None:
+    for key in ("A" * 64, "a" * 63, "../x"):
+        assert (await enrol(client, device, key)).status == 400
+        assert (await register(client, device, key)).status == 400
+    assert (await client.status(device))["status"] == "unknown"
+
+
+async def test_an_earlier_device_of_the_name_renews_nothing(
+    site: ConfigurationSite, client: StoreClient, device: str
+) -> None:
+    uid = await joined(site, client, device)
+    headers = {"Flotta_Public_Key_Fingerprint": OTHER_KEY, "Flotta_Peer": "device"}
+    for of_certificate, status in (("an-earlier-one", 409), (uid, 200)):
+        reply = await client.device(
+            "PUT", device, "registration", {}, Flotta_Device_UID=of_certificate, **headers
+        )
+        assert reply.status == status
+
+
 async def test_a_device_that_was_told_to_go_comes_back_when_it_is_approved_again(
     site: ConfigurationSite, client: StoreClient, device: str
 ) -> None:

@@ -160,7 +160,7 @@ def test_the_kit_says_why_it_cannot_check(site: ConfigurationSite) -> None:
     url = f"https://127.0.0.1:{site.port}"
     for options, sentence in (
         ([], "name the URL"),
-        (["x"], "is not the URL of a store"),
+        (["x"], "use https://HOST:PORT"),
         ([url, "--cert", site.pki.files("client").certificate], "--cert and --key belong together"),
         ([url], "cannot be reached"),
         (["http://127.0.0.1:1"], "cannot be reached"),

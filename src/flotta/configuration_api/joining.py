@@ -6,6 +6,7 @@ Rules: docs/reference/configuration-api.md#joining.
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
 import uuid
 
@@ -32,6 +33,7 @@ from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
 # Values of `Flotta-Peer`; an Edge API of v0.2 does not say it.
 DEVICE_PEER = "device"  # a device that renews its certificate
 REGISTRATION_PEER = "registration"
+FINGERPRINT = re.compile(r"(?:[0-9a-f]{64})?")
 log = logging.getLogger(__name__)
 
 
@@ -69,13 +71,14 @@ def enrol(
 ) -> bool:
     """Record that a device asks to join; return whether it may register.
 
-    Raises ApiError 409 for another key than the one that is approved or registered, and 429 when
-    `max_pending` devices wait already (0: no limit).
+    Raises ApiError 400 for what is not a fingerprint, 409 for another key than the one that is
+    approved or registered, and 429 when `max_pending` devices wait already (0: no limit).
     """
+    key = fingerprint or info.public_key_fingerprint
+    _require_fingerprints(fingerprint, info.public_key_fingerprint)
     device = find_device(connection, name)
     if device is None:
         _require_room(connection, max_pending)
-    key = fingerprint or info.public_key_fingerprint
     known = device or Device()
     if known.status is Status.REGISTERED:
         _require_key(name, known.public_key_fingerprint, key)
@@ -135,9 +138,10 @@ def register(
 ) -> Device:
     """Record a registration, before the device gets its certificate; a repetition changes nothing.
 
-    Raises ApiError 409 for a device that is not approved, and for another key unless the device
-    itself, with the `uid` in its certificate, asks for a renewal.
+    Raises ApiError 400 for what is not a fingerprint, 409 for a device that is not approved, and
+    for another key unless the device itself, with the `uid` in its certificate, asks for a renewal.
     """
+    _require_fingerprints(fingerprint)
     device = find_device(connection, name)
     if device is None or device.state is State.PENDING:
         raise ApiError(409, f"{name} is not approved")
@@ -175,6 +179,12 @@ def _require_room(connection: sqlite3.Connection, max_pending: int) -> None:
             "some of them",
             retry_after=60,
         )
+
+
+def _require_fingerprints(*fingerprints: str) -> None:
+    """Refuse what no key could match later; "" stands for a key that is not named."""
+    if not all(FINGERPRINT.fullmatch(fingerprint) for fingerprint in fingerprints):
+        raise ApiError(400, "the fingerprint of the key is not a hex SHA-256 in lower case")
 
 
 def _require_same(name: Name, device: Device, fingerprint: str, peer: str, uid: str) -> None:
