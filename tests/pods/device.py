@@ -60,6 +60,11 @@ class Device:
         """Remove the machine and everything that the test process has made for it."""
         self._ends.close()
 
+    @property
+    def folder(self) -> Path:
+        """A folder that the device and this process share, with one path."""
+        return self._folder
+
     def _make_host(self) -> Host:
         archive = materials.sample_archive()
         mounts = [

@@ -88,6 +88,10 @@ class Host:
         """Write a file and the folders above it."""
         self.sh(f"mkdir -p $(dirname {path}); cat >{path}", stdin=text)
 
+    def pid(self) -> int:
+        """Return the process id of its init, as this machine knows it: it names its namespaces."""
+        return int(run_podman("inspect", "--format", "{{.State.Pid}}", self.name))
+
     def wait_booted(self) -> None:
         """Wait until systemd has started everything."""
         wait_until(
