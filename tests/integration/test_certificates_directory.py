@@ -268,3 +268,22 @@ def test_a_directory_that_is_not_there_is_named(tmp_path: Path, words: tuple[str
     with pytest.raises(SystemExit, match="name the CERTIFICATES_DIR of the Edge API, on its host"):
         main([*words, "--certificates-dir", str(tmp_path / "missing")])
     assert not (tmp_path / "missing").exists()
+
+
+def test_a_directory_that_nobody_else_may_see_asks_for_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", denied)
+    with pytest.raises(SystemExit, match="cannot be looked at: Permission denied; run as root"):
+        main(["certificates", "--certificates-dir", str(tmp_path)])
+
+
+async def test_an_edge_api_with_neither_names_both_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    environment = {"BACKEND": "remote", "REMOTE_BACKEND_URL": "https://store.example"}
+    with pytest.raises(ValueError, match=r"set KUBECONFIG .* set CERTIFICATES_DIR to a directory"):
+        await EdgeApiServer.create(Settings.from_environment(environment))

@@ -37,11 +37,7 @@ class DirectoryClient(Client):
     """A client of the directory. It raises ValueError with a sentence when that cannot be used."""
 
     def __init__(self, path: Path) -> None:
-        if not path.is_dir():
-            raise ValueError(
-                f"there is no directory {path}; name the CERTIFICATES_DIR of the Edge API, on its "
-                "host. An Edge API makes it when it first starts"
-            )
+        _require_directory(path)
         self._directory = SecretDirectory(path)
 
     async def close(self) -> None:
@@ -136,6 +132,18 @@ class DirectoryClient(Client):
             return None
         with _explained():
             return self._directory.read(name)
+
+
+def _require_directory(path: Path) -> None:
+    try:
+        is_there = path.is_dir()
+    except PermissionError as error:
+        raise ValueError(f"{path} cannot be looked at: {error.strerror}; run as root") from error
+    if not is_there:
+        raise ValueError(
+            f"there is no directory {path}; name the CERTIFICATES_DIR of the Edge API, on its "
+            "host. An Edge API makes it when it first starts"
+        )
 
 
 def _needs_api() -> ApiError:

@@ -39,4 +39,10 @@ async def open_stores(settings: Settings) -> OwnStores:
         return Files(settings.certificates_dir)
     from flotta.edge_api.backends.resource_api.stores import ResourceApiStores  # noqa: PLC0415
 
-    return await ResourceApiStores.connect(settings.namespace)
+    try:
+        return await ResourceApiStores.connect(settings.namespace)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. Without a resource API, set CERTIFICATES_DIR to a directory for the "
+            "certificates of the Edge API"
+        ) from error
