@@ -93,6 +93,20 @@ async def test_the_key_that_asked_first_is_the_one_that_may_register(site: Remot
     assert (await device.register()).status == 200
 
 
+async def test_a_device_of_which_the_store_knows_no_registration_joins_with_a_new_key(
+    site: RemoteSite,
+) -> None:
+    await site.joined()
+    stored = site.store.device("till-7")
+    stored.status, stored.is_approved, stored.key = "unregistered", False, ""
+
+    device = site.device()
+    assert (await device.enrol()).status == 200
+    stored.is_approved = True
+    assert (await device.enrol()).status == 208
+    assert (await device.register()).status == 200
+
+
 async def test_a_store_refuses_a_key_of_its_own_accord(site: RemoteSite) -> None:
     device = site.device()
     site.store.trouble = answering(409, only="enrolment")

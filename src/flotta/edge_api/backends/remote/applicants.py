@@ -58,6 +58,10 @@ class Applicants:
         applicant = self._hear(name)
         applicant.registered_key, applicant.is_approved = key, False
 
+    def forget(self, name: DeviceName) -> None:
+        """Remember nothing of a device."""
+        self._applicants.pop(name, None)
+
     def _hear(self, name: DeviceName) -> Applicant:
         applicant = self.find(name) or Applicant(0.0)
         applicant.heard_at = self._clock()

@@ -29,7 +29,7 @@ from flotta.edge_api.backends.remote.unexpected import read_retry_after
 from flotta.edge_api.batches import Batch, require_admitted
 from flotta.edge_api.refusals import Refusal
 from flotta.identity.peers import Peer
-from flotta.protocol.configuration_api import KNOWN, RegistrationStatus
+from flotta.protocol.configuration_api import KNOWN, RegistrationStatus, Status
 from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
 from flotta.protocol.reasons.refusals import (
     DEVICE_LEAVING,
@@ -75,6 +75,7 @@ class Joining:
         name = DeviceName(info.target_namespace or batch.namespaces[0], device_id)
         require_admitted(batch, device_id, name.namespace, key)
         require_countable(batch)
+        await self._forget_former(name, peer, key)
         applicant = self._applicants.find(name)
         if applicant is not None and applicant.enrolled_key not in ("", key):
             raise other_key("another key asked to join under this id in the last hour")
@@ -86,6 +87,15 @@ class Joining:
             raise _too_many(answer)
         self._applicants.note_enrolment(name, key, is_approved=answer.status == KNOWN)
         return answer.status == KNOWN
+
+    async def _forget_former(self, name: DeviceName, peer: Peer, key: str) -> None:
+        """Forget a key that registered here if the store has no such registration any more."""
+        applicant = self._applicants.find(name)
+        if applicant is None or applicant.registered_key in ("", key):
+            return
+        status = await self._readings.ask_status(name, peer, Budget(BUDGET))
+        if status.status != Status.REGISTERED.value:
+            self._applicants.forget(name)
 
     async def register(
         self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
