@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from edge_site import free_port, process
 from installation_site import S3, Place, add_data, titles
 
+from flotta.cli.registration import Batches
 from flotta.edge_api.settings import Settings as EdgeApiSettings
 from flotta.installation.crds import remove_crds
 from flotta.installation.errors import InstallationError
@@ -137,3 +139,30 @@ async def test_several_edge_apis_with_stores_stand_beside_one_control_plane(plac
         await beside.present(components=["edge_api"])
     await beside.absent(components=("edge_api",), wait_timeout=60)
     assert await place.ours() == whole
+
+
+async def test_its_rights_are_enough_for_certificates_and_batches(
+    bare_place: Place, tmp_path: Path
+) -> None:
+    place, log = bare_place, tmp_path / "edge-api.log"
+    await place.present(**STORE, server_names=["127.0.0.1"])
+    account = f"system:serviceaccount:{place.namespace}:flotta-edge-api"
+    environment = {
+        **(await place.get(CONFIG_MAP, "flotta-edge-api-config"))["data"],
+        "FLOTTA_NAMESPACE": place.namespace,
+        "KUBECONFIG": str(place.api.kubeconfig(account)),
+        "REMOTE_BACKEND_URL": f"https://127.0.0.1:{free_port()}",
+        "BIND_ADDRESS": "127.0.0.1",
+        "HTTPS_PORT": str(free_port()),
+        "METRICS_ADDR": f"127.0.0.1:{free_port()}",
+    }
+    with process(log, environment, "flotta.cli.edge_api"):
+        batches = Batches(place.client, place.namespace)
+        await batches.create("spring", {"namespaces": ["default"]})
+        assert (await batches.wait_issued("spring", 30, 0.1)).certificate
+        client = (await place.get(SECRET, "flotta-host-certificate"))["data"]
+        assert {"client.crt", "client.key"} <= set(client)
+        assert await place.find(CONFIG_MAP, "flotta-certificates")
+    assert "forbidden" not in log.read_text().lower()
+    outcome = await place.absent(components=("edge_api",), delete_data=True, wait_timeout=60)
+    assert outcome.kept == []

@@ -70,7 +70,7 @@ def test_an_edge_api_stands_alone_with_its_data_store(host: OverlaidHost) -> Non
     }
     settings = host.path("/etc/flotta/edge-api.env").read_text()
     assert "\nBACKEND=remote\n" in settings
-    assert "\nREMOTE_BACKEND_URL=https://localhost:8444\n" in settings
+    assert "\nREMOTE_BACKEND_URL=https://localhost:8053\n" in settings
     assert f"\nCERTIFICATES_DIR={CERTIFICATES}\n" in settings
     unit = host.path(f"{UNITS}/flotta-edge-api.service").read_text()
     assert "KUBECONFIG" not in unit

@@ -33,7 +33,7 @@ CONFIGURATION_API_LISTEN = Text(
 )
 CONFIGURATION_API_PORT = Number(
     help="Port of the configuration API.",
-    default=8444,
+    default=8053,
     least=1,
     most=65535,
     role_input="operator_configuration_api_port",
