@@ -1,6 +1,7 @@
 # make site        a control plane and two devices on this machine, with a sample workload
 # make clean-site  removes them
 # make site-kubernetes, make clean-site-kubernetes   the same with the control plane on a Kubernetes cluster
+# make site-remote, make clean-site-remote   one with a data store of its own: an Edge API without a resource API
 # make image       the container image of the control plane; REFRESH=1 includes Debian's security updates
 # make shell HOST=till-1    a shell on a host of the local site
 # make status      the table of the fleet
@@ -21,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PLAYBOOK := .venv-site/bin/ansible-playbook -i inventories/local
 
-.PHONY: site clean-site site-kubernetes clean-site-kubernetes image shell status check test test-deep screenshots bench collection lock packages venv-site venv-dev wheel
+.PHONY: site clean-site site-kubernetes clean-site-kubernetes site-remote clean-site-remote image shell status check test test-deep screenshots bench collection lock packages venv-site venv-dev wheel
 
 site: packages wheel
 	@$(PLAYBOOK) playbooks/site.yml
@@ -34,6 +35,12 @@ site-kubernetes: packages wheel
 
 clean-site-kubernetes: $(if $(wildcard $(or $(FLOTTA_SITE),.site-kubernetes)),packages venv-site)
 	@scripts/kubernetes_site.sh down
+
+site-remote: packages wheel
+	@scripts/remote_site.sh up
+
+clean-site-remote: $(if $(wildcard $(or $(FLOTTA_SITE),.site-remote)),packages venv-site)
+	@scripts/remote_site.sh down
 
 image: packages wheel
 	@scripts/image.sh

@@ -135,7 +135,8 @@ interrupted() {
     show "$name"
   done
   record FAILED interrupted
-  [ -n "${KEEP_SITE:-}" ] || { ! wanted site || make clean-site; ! wanted kubernetes || make clean-site-kubernetes; }
+  [ -n "${KEEP_SITE:-}" ] || { ! wanted site || make clean-site; ! wanted kubernetes || make clean-site-kubernetes
+    ! wanted remote || make clean-site-remote; }
   summary
   exit 1
 }

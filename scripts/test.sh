@@ -1,7 +1,7 @@
 #!/bin/bash
 # Set up and test everything on this machine: Debian, root, podman.
 #
-#   test.sh [check] [collection] [integration] [pods] [images] [site] [kubernetes]        default: all of them
+#   test.sh [check] [collection] [integration] [pods] [images] [site] [remote] [kubernetes]        default: all of them
 #
 # Most parts run in parallel, because the sites wait more than they compute. At the end is a table of
 # how long each part took; the last line is the sum: N passed, N failed, N skipped. A failed part does not
@@ -9,7 +9,7 @@
 # are used, and removed at the end unless KEEP_SITE=1. Reports are in .cache/results.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-groups=" ${*:-check collection integration pods images site kubernetes} "
+groups=" ${*:-check collection integration pods images site remote kubernetes} "
 . scripts/lanes.sh
 
 roles=(tests/integration/test_{safe_roles,role_inputs,role_places}.py)  # in the shorter of two lanes
@@ -72,6 +72,16 @@ images() {
   tests "device ISO" tests/images --timeout=3600
 }
 
+# Without a resource API: an Edge API with a data store.
+remote() {
+  has_run "environment"
+  if wanted site; then until hosts_of_the_other_site; do sleep 1; done; fi
+  part "site-remote" make site-remote
+  part "a second run with a data store changes nothing" changes_nothing make site-remote
+  FLOTTA_SITE=.site-remote tests "end-to-end tests with a data store" tests/e2e --timeout=900
+  clean clean-site-remote .site-remote "${FLOTTA_SITE_NAME:-flotta-remote}"
+}
+
 kubernetes() {
   has_run "environment" "Kubernetes"
   if wanted site; then until hosts_of_the_other_site; do sleep 1; done; fi
@@ -87,6 +97,7 @@ packages
 if wanted site; then lane "site" site; fi
 if wanted integration || wanted kubernetes; then lane "servers" servers; fi
 if wanted kubernetes; then lane "site on Kubernetes" kubernetes; fi
+if wanted remote; then lane "site with a data store" remote; fi
 if wanted pods; then lane "pods" pods; fi
 if wanted check || wanted collection; then lane "checks" checks; fi
 if wanted images; then lane "images" images; fi

@@ -9,30 +9,46 @@ from pathlib import Path
 import pytest
 
 from e2e.control_plane import Cluster
-from e2e.machines import folder
-from e2e.site import Site
+from e2e.machines import engine, folder
+from e2e.site import RemoteSite, Site, open_site
 
 ROOT = Path(__file__).resolve().parents[2]
-KUBERNETES = (folder(ROOT) / "hosts/node.address").exists()
-collect_ignore_glob = (
-    ["test_embedded_*"] if KUBERNETES else ["test_kubernetes_*", "test_zz_kubernetes_*"]
-)
+ENGINE = engine(folder(ROOT))
+# Tests of one engine have its name.
+collect_ignore_glob = [
+    f"test_{part}{name}_*"
+    for name in ("embedded", "kubernetes", "remote")
+    for part in ("", "zz_")
+    if name != ENGINE
+]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """On Kubernetes, run tests for which one engine is enough only if deep tests are selected."""
+    """On Kubernetes, run tests for which one engine is enough only if deep tests are selected.
+
+    With a data store, run those that say that they ask nothing of a resource API.
+    """
     for item in items:
-        if KUBERNETES and item.get_closest_marker("on_one_engine"):
+        if ENGINE == "kubernetes" and item.get_closest_marker("on_one_engine"):
             item.add_marker("deep")
+    if ENGINE == "remote":
+        items[:] = [item for item in items if item.get_closest_marker("on_any_store")]
 
 
 @pytest.fixture(scope="session")
 def site() -> Site:
     """Return the site that `make site` left running in this checkout, or that FLOTTA_SITE names."""
-    if not (folder(ROOT) / "kubeconfig").exists():
+    if not any(folder(ROOT).glob("hosts/*.address")):
         pytest.fail(f"no site runs in {folder(ROOT).name}; run `make site` first")
-    return Site(ROOT)
+    return open_site(ROOT)
+
+
+@pytest.fixture(scope="session")
+def remote_site(site: Site) -> RemoteSite:
+    """Return a site with a data store."""
+    assert isinstance(site, RemoteSite)
+    return site
 
 
 @pytest.fixture(scope="session")

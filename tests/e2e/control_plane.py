@@ -6,8 +6,10 @@ import json
 import re
 import subprocess
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any
 
+from administrator import flotta
 from e2e.machines import Host, Machines
 
 NAMESPACE = "flotta"
@@ -41,6 +43,22 @@ class ControlPlane(ABC):
         """Return what is installed of it, apart from its data."""
 
     @abstractmethod
+    def registration_secrets(self) -> list[str]:
+        """Return the names of what the control plane keeps of certificates and batches."""
+
+    @abstractmethod
+    def issue_batch(self, name: str, folder: Path) -> None:
+        """Issue a registration batch into client.crt, client.key and ca.crt of a folder."""
+
+    @abstractmethod
+    def revoke_batch(self, name: str) -> None:
+        """Revoke a batch."""
+
+    @abstractmethod
+    def forget_batch(self, name: str, device: str) -> None:
+        """Remove what is left of a batch, and of a device that asked to join with it."""
+
+    @abstractmethod
     def stop(self) -> None:
         """Stop everything."""
 
@@ -49,7 +67,29 @@ class ControlPlane(ABC):
         """Start it again."""
 
 
-class Embedded(ControlPlane):
+class WithResourceApi(ControlPlane):
+    """A control plane with a resource API, whichever serves it."""
+
+    def registration_secrets(self) -> list[str]:
+        found = self.site.kubectl("get", "secrets", "-n", NAMESPACE, "-o", "name")
+        return [name.removeprefix("secret/") for name in found.split()]
+
+    def issue_batch(self, name: str, folder: Path) -> None:
+        self._registration("issue", name, "--output", str(folder))
+
+    def revoke_batch(self, name: str) -> None:
+        self._registration("revoke", name)
+
+    def forget_batch(self, name: str, device: str) -> None:
+        self.site.kubectl("delete", "secret", name, "-n", NAMESPACE)
+        self.site.kubectl("delete", "edgedevicesignedrequest", device, "--ignore-not-found")
+
+    def _registration(self, *arguments: str) -> None:
+        done = flotta(self.site.folder / "kubeconfig", "registration", *arguments)
+        assert done.returncode == 0, done.stderr
+
+
+class Embedded(WithResourceApi):
     """One machine with everything on it."""
 
     port = DEVICES_PORT
@@ -78,7 +118,7 @@ class Embedded(ControlPlane):
         self.site.storage.start()
 
 
-class Cluster(ControlPlane):
+class Cluster(WithResourceApi):
     """Pods on a node; the storage is a machine of its own."""
 
     port = 30043

@@ -52,6 +52,13 @@ def folder(root: Path) -> Path:
     return root / os.environ.get("FLOTTA_SITE", ".site")
 
 
+def engine(folder: Path) -> str:
+    """Return what serves the resource API of a site; `remote` stands for a data store instead."""
+    if (folder / "hosts/node.address").exists():
+        return "kubernetes"
+    return "remote" if (folder / "hosts/storage.address").exists() else "embedded"
+
+
 class Host:
     """One of the site's machines, reached by SSH."""
 
@@ -119,12 +126,20 @@ class Machines:
         self.root = root
         self.folder = folder(root)
         self.prefix = self._prefix()
-        cluster = (self.folder / "hosts/node.address").exists()
-        self.engine = "kubernetes" if cluster else "embedded"
-        self.till, self.camera = (Host(self, name) for name in ("till-1", "camera-1"))
-        self.storage = Host(self, "storage" if cluster else "control-plane")
+        self.engine = engine(self.folder)
+        self.devices = {
+            name: Host(self, name)
+            for name in ("till-1", "camera-1")
+            if (self.folder / f"hosts/{name}.address").exists()
+        }
+        self.till = self.devices["till-1"]
+        self.storage = Host(self, "control-plane" if self.engine == "embedded" else "storage")
         beside = Path(sys.executable).with_name("kubectl")
         self._kubectl = str(beside) if beside.exists() else (shutil.which("kubectl") or "kubectl")
+
+    @property
+    def camera(self) -> Host:
+        return self.devices["camera-1"]
 
     def _prefix(self) -> str:
         """Prefix of the names of the site's containers."""

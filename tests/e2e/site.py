@@ -11,16 +11,19 @@ import boto3
 from botocore.config import Config
 
 from e2e.control_plane import Cluster, ControlPlane, Embedded
-from e2e.machines import Machines
+from e2e.machines import Machines, engine, folder
+from e2e.remote import Remote, Store
 
 VOLUMES = "/var/local/yggdrasil/device/volumes"
 CONTROL_PLANES: dict[str, type[ControlPlane]] = {
     "embedded": Embedded,
     "kubernetes": Cluster,
+    "remote": Remote,
 }
 INVENTORIES = {
     "embedded": ("inventories/local",),
     "kubernetes": ("inventories/kubernetes", "tests/cluster/inventory"),
+    "remote": ("tests/remote/inventory",),
 }
 
 
@@ -33,6 +36,16 @@ class Site(Machines):
 
     def apply(self, manifest: dict[str, Any]) -> None:
         self.kubectl("apply", "-f", "-", manifest=manifest)
+
+    def place(self, name: str, device: str, **container: Any) -> None:
+        """Run a pod of the sample image's shell on a device."""
+        self.kubectl("label", "edgedevice", device, f"e2e={name}", "--overwrite")
+        self.apply(workload(name, {"e2e": name}, container=container))
+
+    def take_away(self, name: str, device: str) -> None:
+        """Run it no more; nothing if it does not."""
+        self.kubectl("delete", "edgeworkload", name, "--ignore-not-found", check=False)
+        self.kubectl("label", "edgedevice", device, "e2e-", check=False)
 
     def phase(self, device: str, workload: str) -> str | None:
         entry = self.entry(device, workload)
@@ -96,7 +109,7 @@ class Site(Machines):
 
     def journals(self) -> str:
         texts = [f"==== Edge API\n{self.control_plane.edge_api_log('10m')}"]
-        for host in (self.storage, self.till, self.camera):
+        for host in (self.storage, *self.devices.values()):
             try:
                 text = host.run(
                     "journalctl --no-pager -n 120 -o short-precise -u 'flotta-*'", check=False
@@ -107,15 +120,55 @@ class Site(Machines):
         return "\n".join(texts)
 
 
-def workload(name: str, labels: dict[str, str], **spec: Any) -> dict[str, Any]:
-    """Return an EdgeWorkload that runs the sample image's shell on devices with these labels."""
-    container = {
+class RemoteSite(Site):
+    """A site with a data store. Nothing of it knows kubectl."""
+
+    def __init__(self, root: Path):
+        super().__init__(root)
+        self.store = Store(self)
+
+    def place(self, name: str, device: str, **container: Any) -> None:
+        new = {"name": name, "namespace": "default", "specification": pod(container)}
+        self.store.change(device, lambda found: [*found, new])
+
+    def take_away(self, name: str, device: str) -> None:
+        self.store.change(device, lambda found: [item for item in found if item["name"] != name])
+
+    def entry(self, device: str, workload: str) -> dict[str, Any] | None:
+        """Return what the device's heartbeat says about a workload."""
+        listed = self.store.heartbeat(device).get("workloads") or []
+        found = next((entry for entry in listed if entry["name"] == workload), None)
+        return {**found, "phase": found["status"]} if found else None
+
+    def ready(self, device: str) -> str:
+        """Return "True" for a device that is up, with what was put for it."""
+        lines = self.store.run("list").splitlines()
+        row = next(line.split() for line in lines if line.startswith(f"default/{device} "))
+        return str(row[1:4] == ["registered", "applied", "up"])
+
+    def bucket(self, device: str) -> str:
+        return device
+
+
+def open_site(root: Path) -> Site:
+    """Return the site that runs in this checkout, or that FLOTTA_SITE names."""
+    return (RemoteSite if engine(folder(root)) == "remote" else Site)(root)
+
+
+def pod(container: dict[str, Any]) -> dict[str, Any]:
+    """Return the spec of a pod with the sample image's shell."""
+    main = {
         "name": "main",
         "image": "localhost/flotta-edge-os-stats:1",
         "imagePullPolicy": "Never",
         "command": ["/bin/sh", "-c", "trap 'exit 0' TERM; sleep 86400 & wait"],
-        **spec.pop("container", {}),
+        **container,
     }
+    return {"containers": [main]}
+
+
+def workload(name: str, labels: dict[str, str], **spec: Any) -> dict[str, Any]:
+    """Return an EdgeWorkload that runs the sample image's shell on devices with these labels."""
     return {
         "apiVersion": "management.project-flotta.io/v1alpha1",
         "kind": "EdgeWorkload",
@@ -123,7 +176,7 @@ def workload(name: str, labels: dict[str, str], **spec: Any) -> dict[str, Any]:
         "spec": {
             "type": "pod",
             "deviceSelector": {"matchLabels": labels},
-            "pod": {"spec": {"containers": [container]}},
+            "pod": {"spec": pod(spec.pop("container", {}))},
             **spec,
         },
     }

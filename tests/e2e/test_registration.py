@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from administrator import flotta
 from e2e.site import Site
 
 CONSUMER = "/etc/pki/consumer"
@@ -21,33 +20,34 @@ ENROLMENT = {
 }
 
 
-@pytest.mark.parametrize("name", ["till", "camera"])
-def test_a_device_that_joined_has_no_key_but_its_own(site: Site, name: str) -> None:
-    host = getattr(site, name)
-    found = host.run(f"cd {CONSUMER} && find . -name '*.pem' -o -name '*.key'").split()
-    assert sorted({path.split("/")[1] for path in found}) == ["ca.pem", "device"]
-    keys = host.run("grep -rlE 'BEGIN (EC |RSA )?PRIVATE KEY' /etc /var/lib/flotta || true").split()
-    own = [path for path in keys if "consumer" in path or "flotta" in path]
-    assert own
-    assert all(path.startswith(f"{CONSUMER}/device/") for path in own)
-    assert "/device-" not in site.kubectl("get", "secrets", "-n", "flotta", "-o", "name")
+@pytest.mark.on_any_store
+def test_a_device_that_joined_has_no_key_but_its_own(site: Site) -> None:
+    for host in site.devices.values():
+        found = host.run(f"cd {CONSUMER} && find . -name '*.pem' -o -name '*.key'").split()
+        assert sorted({path.split("/")[1] for path in found}) == ["ca.pem", "device"]
+        search = "grep -rlE 'BEGIN (EC |RSA )?PRIVATE KEY' /etc /var/lib/flotta || true"
+        keys = host.run(search).split()
+        own = [path for path in keys if "consumer" in path or "flotta" in path]
+        assert own
+        assert all(path.startswith(f"{CONSUMER}/device/") for path in own)
+    secrets = site.control_plane.registration_secrets()
+    assert "flotta-ca" in secrets
+    assert not [name for name in secrets if name.startswith("device-")]
 
 
+@pytest.mark.on_any_store
 def test_a_revoked_batch_is_refused(site: Site, tmp_path: Path) -> None:
-    kubeconfig = site.folder / "kubeconfig"
-    issue = ("registration", "issue", "revoked-soon", "--output", str(tmp_path))
-    done = flotta(kubeconfig, *issue)
-    assert done.returncode == 0, done.stderr
+    plane = site.control_plane
+    plane.issue_batch("revoked-soon", tmp_path)
     context = ssl.create_default_context(cafile=tmp_path / "ca.crt")
     context.check_hostname = False
     context.load_cert_chain(tmp_path / "client.crt", tmp_path / "client.key")
     try:
         assert enrol(site, context) == (200, "")
-        assert flotta(kubeconfig, "registration", "revoke", "revoked-soon").returncode == 0
+        plane.revoke_batch("revoked-soon")
         assert enrol(site, context) == (403, "RegistrationRevoked")
     finally:
-        site.kubectl("delete", "secret", "revoked-soon", "-n", "flotta")
-        site.kubectl("delete", "edgedevicesignedrequest", "stranger-1", "--ignore-not-found")
+        plane.forget_batch("revoked-soon", "stranger-1")
 
 
 def enrol(site: Site, context: ssl.SSLContext) -> tuple[int, str]:

@@ -44,7 +44,7 @@ def test_a_shell_needs_a_host_and_a_site(checkout: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("target", ["clean-site", "clean-site-kubernetes"])
+@pytest.mark.parametrize("target", ["clean-site", "clean-site-kubernetes", "clean-site-remote"])
 def test_where_there_is_no_site_nothing_is_installed_to_remove_it(
     checkout: Path, target: str
 ) -> None:
