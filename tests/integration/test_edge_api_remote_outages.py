@@ -221,6 +221,23 @@ async def test_a_store_that_lets_nobody_in_says_whom_to_let_in(
     assert (await device.get("data")).status == 200
 
 
+async def test_a_store_that_never_let_the_edge_api_in_keeps_it_from_being_ready(
+    tmp_path: Path,
+) -> None:
+    async with remote_site(tmp_path) as site:
+        site.store.trouble = answering(403)
+        await site.store.start(site.store_context())
+
+        async def is_told() -> bool:
+            status, text = await site.page("readyz")
+            return status == 503 and "let it accept the client certificate" in text
+
+        await eventually(is_told)
+        site.store.trouble = None
+        assert (await site.device().enrol()).status == 200
+        assert (await site.page("readyz"))[0] == 200
+
+
 async def test_an_overloaded_store_decides_when_devices_come_back(site: RemoteSite) -> None:
     device = await site.joined()
     await device.get("data")
@@ -233,12 +250,18 @@ async def test_an_overloaded_store_decides_when_devices_come_back(site: RemoteSi
     assert len(site.store.of("PUT heartbeat")) == 1
 
 
-async def test_an_error_about_one_device_keeps_no_other_from_its_data(site: RemoteSite) -> None:
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(500, "StoreUnreachable"), (403, "StoreRefused"), (400, "StoreAnswerInvalid")],
+)
+async def test_an_error_about_one_device_keeps_no_other_from_its_data(
+    site: RemoteSite, status: int, reason: str
+) -> None:
     first, second = await site.joined(), await site.joined("till-8")
-    site.store.trouble = answering(500, only="till-8/configuration")
+    site.store.trouble = answering(status, only="till-8/configuration")
 
     for _ in range(4):
-        assert reason_of(await second.get("data")) == (503, "StoreUnreachable")
+        assert reason_of(await second.get("data")) == (503, reason)
 
     assert (await first.get("data")).status == 200
     assert (await second.beat()).status == 200

@@ -1,7 +1,4 @@
-"""An Edge API and the reference data store, as processes, with certificates as users get them.
-
-There is neither a resource API nor a kubeconfig.
-"""
+"""An Edge API as a process: with the reference data store, and certificates as users get them."""
 
 from __future__ import annotations
 
@@ -15,7 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from configuration_site import PROGRAM, run_command
-from edge_site import EDGE_API, SOURCE, Device, Reply, Site, data_message, process, wait_for_ready
+from edge_site import (
+    EDGE_API,
+    SOURCE,
+    Device,
+    Reply,
+    Site,
+    data_message,
+    edge_site,
+    fleet_of,
+    process,
+    wait_for_ready,
+)
+from remote_store import Store, running
 
 from flotta.identity.authority import CertificateAndKey
 from flotta.own_names import CA_SECRET
@@ -151,6 +160,31 @@ async def test_a_device_lives_through_the_death_of_the_store(tmp_path: Path) -> 
             await eventually(lambda: takes(device, "taken"))
             assert "taken" in site.command("show", "default/till-7")
             await leave(site, device)
+
+
+async def test_certificates_may_be_secrets_of_a_resource_api(tmp_path: Path) -> None:
+    store = Store(free_port())
+    url = f"http://127.0.0.1:{store.port}"
+    planes = edge_site(tmp_path, BACKEND="remote", REMOTE_BACKEND_URL=url)
+    async with running(store, None):
+        site = await asyncio.to_thread(planes.__enter__)  # it waits for the store, which is here
+        try:
+            await use_batches_of_secrets(site, store)
+        finally:
+            await asyncio.to_thread(planes.__exit__, None, None, None)
+
+
+async def use_batches_of_secrets(site: Site, store: Store) -> None:
+    async with fleet_of(site) as fleet:
+        device = fleet.device("till-7", await fleet.issue("shops", deviceIDs=["till-7"]))
+        store.device("till-7").is_approved = True
+        assert (await device.enrol()).status == 208
+        await fleet.specify("shops", revoked={"at": "2026-01-01T00:00:00Z"})
+        assert (await device.register()).json()["reason"] == "RegistrationRevoked"
+        await fleet.specify("shops", deviceIDs=["till-7"])
+        assert (await device.register()).status == 200
+        assert (await device.beat()).status == 200
+        await device.close()
 
 
 async def takes(device: Device, version: str) -> bool:

@@ -195,8 +195,8 @@ def test_names_in_the_feed() -> None:
     ("status_", "reason", "is_outage", "retriable"),
     [
         (400, "StoreAnswerInvalid", False, False),
-        (401, "StoreRefused", True, False),
-        (403, "StoreRefused", True, False),
+        (401, "StoreRefused", False, False),
+        (403, "StoreRefused", False, False),
         (307, "StoreAnswerInvalid", False, False),
         (202, "StoreAnswerInvalid", False, False),
         (429, "StoreUnreachable", False, False),

@@ -199,6 +199,20 @@ def test_what_an_open_circuit_says_has_the_reason_of_the_outage() -> None:
     assert refused.value.refusal.reason == "StoreRefused"
 
 
+def test_an_answer_that_cannot_be_used_closes_a_circuit_and_is_not_all_that_was_hoped_for() -> None:
+    clock = Clock()
+    circuit = opened(clock)
+    circuit.answered(StoreRefused("Not you"))
+    assert not circuit.is_open
+    assert not circuit.has_answered
+    assert circuit.last is not None
+    assert circuit.last.text == "Not you"
+    circuit.succeeded()
+    circuit.answered(StoreRefused("Not you"))
+    assert circuit.has_answered
+    assert circuit.last is None
+
+
 def test_a_budget_runs_out() -> None:
     clock = Clock()
     budget = Budget(9, clock)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 class Circuit:
     """Counts outages. While it is open, one call at a time is let through, after a delay.
 
-    `last` is the last outage, None once the store has answered again.
+    `last` is what was wrong last, None once an answer could be used.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -57,11 +57,24 @@ class Circuit:
         self._has_probe = self._has_probe and not is_probe
 
     def succeeded(self) -> None:
-        """Note that the store answered, whatever it said."""
+        """Note an answer that can be used."""
+        self._close()
+        self.last, self.has_answered = None, True
+
+    def answered(self, error: StoreError) -> None:
+        """Note an answer that cannot be used: the store is there all the same."""
+        self._close()
+        self.note(error)
+
+    def note(self, error: StoreError) -> None:
+        """Note why nothing could be read, until something was."""
+        if not self.has_answered:
+            self.last = error
+
+    def _close(self) -> None:
         if self.is_open:
             log.info("The data store answers again")
-        self._failures, self._has_probe, self.last = 0, False, None
-        self.has_answered = True
+        self._failures, self._has_probe = 0, False
         self._backoff.reset()
 
     def failed(self, error: StoreError, *, is_probe: bool) -> None:

@@ -110,7 +110,7 @@ class StoreClient:
                 if error.is_outage:
                     self._circuit.failed(error, is_probe=is_probe)
                 else:
-                    self._circuit.succeeded()
+                    self._circuit.answered(error)
                 raise
             finally:
                 self._circuit.left(is_probe=is_probe)

@@ -55,8 +55,7 @@ class Feed:
                 delay = await self._ask()
             except StoreError as error:
                 self._lose()
-                if error.is_outage and self._circuit.last is None:
-                    self._circuit.failed(error, is_probe=False)
+                self._circuit.note(error)
                 log.debug("The feed of changes: %s", error)
                 delay = self._backoff.next()
             await asyncio.sleep(delay)

@@ -21,7 +21,6 @@ def explain(operation: str, answer: Answer) -> StoreError:
         return StoreRefused(
             f"{said}: it does not let the Edge API in; let it accept the client certificate with "
             "the subject O=flotta-edge-api, CN=flotta-edge-api",
-            is_outage=True,
         )
     if status in LATER:
         return StoreUnreachable(
