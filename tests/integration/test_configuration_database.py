@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import sqlite3
 import stat
@@ -23,6 +24,7 @@ from configuration_site import (
 )
 from edge_site import SOURCE, Reply
 
+from flotta.configuration_api.database import open_database, transaction
 from servers.ports import free_port
 from small_disk import mount_small_disk
 from waiting import eventually, wait_until
@@ -335,3 +337,40 @@ async def test_a_client_certificate_that_has_expired_is_refused_with_a_sentence(
 
             reply = await eventually(refused)  # it ends within this second
     assert "is valid from" in reply.json()["message"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write for another user")
+def test_what_root_does_leaves_the_files_to_the_service(tmp_path: Path) -> None:
+    nobody = 65534
+    os.chown(tmp_path, nobody, nobody)
+    path = tmp_path / "state.db"
+    with contextlib.closing(open_database(path, create=True)) as connection:
+        with transaction(connection):
+            connection.execute("UPDATE feed SET version = 1")
+        for file in tmp_path.iterdir():
+            status = file.stat()
+            assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (nobody, 0o600), file
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_command_of_another_user_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    open_database(path, create=True).close()
+    tmp_path.chmod(0o755)
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from flotta.configuration_api.database import open_database\n"
+        "from flotta.configuration_api.errors import DatabaseError\n"
+        "os.setuid(65534)\n"
+        "try: open_database(Path(sys.argv[1]))\n"
+        "except DatabaseError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "state.db"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "run the command as its owner, or as root" in done.stdout, done.stderr
