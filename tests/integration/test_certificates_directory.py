@@ -24,7 +24,8 @@ from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.server import EdgeApiServer
 from flotta.edge_api.settings import Settings
 from flotta.identity.authority import CertificateAndKey
-from flotta.identity.keys import load_key
+from flotta.identity.errors import IdentityError
+from flotta.identity.keys import key_to_pem, load_key, new_key
 from flotta.identity.lifetime import covered_names, load_certificate
 from waiting import eventually
 
@@ -72,7 +73,8 @@ async def files_site(path: Path) -> AsyncIterator[FilesSite]:
 
 
 @pytest_asyncio.fixture
-async def site(tmp_path: Path) -> AsyncIterator[FilesSite]:
+async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FilesSite]:
+    monkeypatch.setattr("flotta.edge_api.backends.files.watch.INTERVAL", 0.2)
     async with files_site(tmp_path / "certificates") as started:
         yield started
 
@@ -178,19 +180,15 @@ async def metrics_of(site: FilesSite) -> str:
         return await response.text()
 
 
-async def test_the_modules_work_on_the_directory(site: FilesSite, tmp_path: Path) -> None:
-    def ask(module: str, **more: object) -> dict[str, Any]:
-        given = {"certificates_dir": str(site.path), **more}
-        return run_and_register(module, Path("none"), tmp_path, **given)
+async def test_the_module_works_on_the_directory(site: FilesSite, tmp_path: Path) -> None:
+    def ask() -> dict[str, Any]:
+        given = {"certificates_dir": str(site.path), "names": ["store"]}
+        return run_and_register("server_certificate", Path("none"), tmp_path, **given)
 
-    issued = await asyncio.to_thread(ask, "server_certificate", names=["store"])
+    issued = await asyncio.to_thread(ask)
     assert (issued["changed"], issued["name"]) == (True, "server-store")
     assert (site.path / "server-store/server.key").read_text() == issued["key"]
     assert "PRIVATE KEY" not in issued["told"]
-    batch = await asyncio.to_thread(ask, "registration_certificate", name="till", device_ids=["a"])
-    assert (site.path / "till/client.key").read_text() == batch["key"]
-    listed = await asyncio.to_thread(ask, "registration_certificate_info", name="till")
-    assert [item["state"] for item in listed["batches"]] == ["active"]
 
 
 async def test_a_request_by_hand_that_is_wrong_says_why_and_is_mended_by_the_command(
@@ -231,6 +229,49 @@ async def test_certificates_survive_the_server(tmp_path: Path) -> None:
     async with files_site(path):
         pass
     assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        ("flotta-ca/ca.key", "'flotta-ca' cannot be used: The private key cannot be read"),
+        ("flotta-ca/ca.crt", "'flotta-ca' cannot be used: The CA certificate is not a readable"),
+        ("flotta-host-certificate/server.key", "cannot be used: The private key cannot be read"),
+        ("flotta-host-certificate/client.crt", "client.crt in Secret flotta-host-certificate is"),
+    ],
+)
+async def test_a_file_that_was_half_written_by_hand_is_named_and_stays(
+    tmp_path: Path, file: str, sentence: str
+) -> None:
+    path = tmp_path / "certificates"
+    async with files_site(path):
+        pass
+    half = (path / file).read_bytes()[:60]
+    (path / file).write_bytes(half)
+    before = secrets_of(path)
+
+    with pytest.raises(IdentityError, match=sentence):
+        await start_once(path)
+    assert (path / file).read_bytes() == half
+    assert secrets_of(path) == before
+
+
+async def test_a_pair_that_does_not_fit_is_not_served_and_ends_no_server(
+    site: FilesSite, run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As while somebody writes one file after the other."""
+    await run("registration", "issue", "stick", "--output", str(tmp_path / "stick"))
+    key = site.path / "flotta-host-certificate/server.key"
+    good = key.read_bytes()
+    key.write_bytes(key_to_pem(new_key()))
+    sentence = "server.key is not the key of server.crt. Write a certificate and its key"
+    await eventually(lambda: sentence in caplog.text)
+
+    device = site.device(tmp_path / "stick")
+    assert (await device.enrol()).status == 200
+    await device.close()
+    assert not any(task.done() for task in site.server._tasks)
+    key.write_bytes(good)
 
 
 async def test_servers_that_start_at_the_same_time_share_one_ca(tmp_path: Path) -> None:

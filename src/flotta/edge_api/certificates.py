@@ -29,6 +29,7 @@ from flotta.identity.authority import ORGANIZATION, Authority, AuthorityError, C
 from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import issued_by, load_bundle
 from flotta.identity.key_files import key_files
+from flotta.identity.keys import load_key
 from flotta.identity.lifetime import covers, load_certificate, renewal_due, valid_at
 from flotta.identity.peers import identify_peer
 from flotta.identity.rollover import FLEET_CA
@@ -124,7 +125,7 @@ class Certificates:
         host = await self._ensure_host(authority, names)
         await self._keep_registrations(authority)
         client = _read_secret(host, "client") if self._wants_client else None
-        return Material(stored, _read_secret(host, "server"), client)
+        return Material(stored, _read_server(host), client)
 
     async def _keep_registrations(self, authority: Authority) -> None:
         try:
@@ -165,7 +166,7 @@ class Certificates:
         self, secret: StoredSecret, authority: Authority, required: list[str]
     ) -> dict[str, bytes]:
         """Return what to change in the Secret for the server certificate."""
-        reason = _reason_to_renew(_read_secret(secret, "server"), authority, required)
+        reason = _reason_to_renew(_read_server(secret), authority, required)
         if reason is None:
             return {}
         try:
@@ -253,6 +254,22 @@ def _read_secret(secret: StoredSecret, stem: str) -> CertificateAndKey:
         raise IdentityError(
             f"Secret {secret.name!r} has no key {error.args[0]!r}; add it or delete the Secret."
         ) from error
+
+
+def _read_server(secret: StoredSecret) -> CertificateAndKey:
+    """Return the server's own pair; TLS refuses one that is none, without a word of which."""
+    pair = _read_secret(secret, "server")
+    try:
+        fits = load_certificate(pair.certificate).public_key() == load_key(pair.key).public_key()
+        cause = "" if fits else "server.key is not the key of server.crt."
+    except IdentityError as error:
+        cause = str(error)
+    if cause:
+        raise IdentityError(
+            f"Secret {secret.name!r} cannot be used: {cause} Write a certificate and its key, or "
+            "delete the Secret: then the Edge API issues them."
+        )
+    return pair
 
 
 def _secret_data(stem: str, issued: CertificateAndKey) -> dict[str, bytes]:

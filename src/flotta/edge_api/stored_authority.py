@@ -53,7 +53,13 @@ def read_authority(secret: StoredSecret) -> StoredAuthority:
         raise IdentityError(
             f"Secret {secret.name!r} has no key {error.args[0]!r}; add it or delete the Secret."
         ) from error
-    authority = Authority.from_pem(pem, key)
+    try:
+        authority = Authority.from_pem(pem, key)
+    except IdentityError as error:
+        raise IdentityError(
+            f"Secret {secret.name!r} cannot be used: {error} Mend it, or restore it from a backup: "
+            "with another CA every device has to join again."
+        ) from error
     return StoredAuthority(
         authority,
         _read_cross(secret, authority),

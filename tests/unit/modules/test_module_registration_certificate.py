@@ -8,12 +8,14 @@ import subprocess
 import sys
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from memory_client import MemoryClient, Object
 from module_run import COLLECTIONS, run
 
+from flotta.edge_api.backends.files.directory import SecretDirectory
 from flotta.fleet.batch_specification import SpecificationError, parse_specification
 from flotta.identity.authority import Authority
 from flotta.identity.keys import new_key
@@ -509,3 +511,46 @@ def test_connection_does_not_print_the_key_that_the_module_prints() -> None:
         "{'key': '', 'hidden': True}",
         "{'module_stdout': '? PRIVATE KEY', 'hidden': True, '_ansible_no_log': True}",
     ]
+
+
+def test_batches_are_asked_for_in_a_directory_where_there_is_no_resource_api(
+    tmp_path: Path,
+) -> None:
+    directory = str(tmp_path / "certificates")
+    asked = {"name": "till", "device_ids": ["till-7"], "certificates_dir": directory}
+    assert "there is no directory" in run(MODULE, wait=False, **asked)["msg"]
+    SecretDirectory(tmp_path / "certificates").prepare()
+
+    first = run(MODULE, wait=False, **asked)
+    again = run(MODULE, wait=False, **asked)
+    assert (first["changed"], first["key"], again["changed"]) == (True, "", False)
+    (listed,) = run(f"{MODULE}_info", certificates_dir=directory)["batches"]
+    assert (listed["name"], listed["state"]) == ("till", "waiting")
+    assert listed["specification"]["deviceIDs"] == ["till-7"]
+    revoked = run(MODULE, name="till", state="revoked", certificates_dir=directory)
+    assert (revoked["changed"], revoked["requests_deleted"]) == (True, 0)
+    assert run(MODULE, name="till", state="absent", certificates_dir=directory)["changed"]
+    assert list((tmp_path / "certificates").iterdir()) == []
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_without_a_resource_api_a_device_is_known_by_who_issued_its_certificate(
+    tmp_path: Path, is_own: bool
+) -> None:
+    fleet, other = Authority.create("Flotta CA"), Authority.create("Flotta CA")
+    directory = SecretDirectory(tmp_path / "certificates")
+    directory.prepare()
+    issued = fleet.issue_server(["localhost"]).certificate
+    directory.create("flotta-certificates", {"ca.crt": fleet.certificate_pem, "server.crt": issued})
+    request = load_request(certificate_request(new_key(), "till-7"))
+    issuer = fleet if is_own else other
+    certificate = issuer.sign_device(request, "till-7", "default", UID, 30).decode()
+
+    answer = run(
+        MODULE,
+        wait=False,
+        device_ids=["till-7"],
+        device_certificate=certificate,
+        certificates_dir=str(directory.path),
+    )
+    assert (answer.get("needed", True), answer["changed"]) == (not is_own, not is_own)
