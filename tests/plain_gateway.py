@@ -59,6 +59,7 @@ class PlainGateway(DispatcherBase):
     )
     headers: dict[str, str] = field(default_factory=dict)  # of the responses to heartbeats
     sent: list[Sent] = field(default_factory=list)
+    silent: set[str] = field(default_factory=set)  # directives that are never answered
     registrations: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
     _server: Server | None = None
@@ -96,6 +97,9 @@ class PlainGateway(DispatcherBase):
     async def Send(self, stream: Any) -> None:  # noqa: N802 (gRPC name)
         data = await stream.recv_message()
         self.sent.append(Sent(data.directive, json.loads(data.content or b"null")))
+        if data.directive in self.silent:
+            self.news.set()
+            await asyncio.Event().wait()
         answers = self.statuses[data.directive]
         status = answers.pop(0) if len(answers) > 1 else answers[0]
         headers = self.headers if data.directive == "heartbeat" else {}

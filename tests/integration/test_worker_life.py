@@ -12,12 +12,37 @@ import socket
 from pathlib import Path
 
 import pytest
-from worker_site import BROKEN, configuration, directives, names, registered, running
+from worker_site import (
+    BROKEN,
+    configuration,
+    directives,
+    names,
+    registered,
+    running,
+    settings,
+)
 
 from flotta.protocol.grpc import CONNECTION_RESTORED, UNEXPECTED_DISCONNECT, EventNotification
+from flotta.protocol.models import EnrolmentInfo
 from flotta.protocol.unix_server import GuardedServer
 from flotta.worker import reporting
+from flotta.worker.gateway_client import GatewayClient, WorkerService
 from plain_gateway import PlainGateway
+
+
+async def test_a_message_without_a_response_does_not_outlive_the_worker(
+    gateway: PlainGateway, tmp_path: Path
+) -> None:
+    gateway.silent.add("enrolment")
+    service = WorkerService(lambda _: None, asyncio.Event().wait, lambda _: None)
+    client = GatewayClient(settings(gateway.address, tmp_path), service)
+    connection = asyncio.create_task(client.run())
+    message = asyncio.create_task(client.send("enrolment", EnrolmentInfo()))
+    await gateway.wait_for(lambda: directives(gateway) == ["enrolment"])
+    connection.cancel()  # all tasks of a worker are cancelled at once, this one first or not
+    message.cancel()
+    await asyncio.wait({connection, message})
+    assert message.cancelled()  # who takes it for a failure tries again, and the worker never ends
 
 
 async def test_the_device_registers_only_when_it_is_approved(

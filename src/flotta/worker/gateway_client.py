@@ -129,6 +129,7 @@ class GatewayClient:
         self._channel: Channel | None = None
         self._server: GuardedServer | None = None
         self._address = ""
+        self._is_stopping = False
         self.connected = asyncio.Event()
         self.device_id = ""
         self.on_connect: Callable[[], None] = lambda: None
@@ -145,6 +146,9 @@ class GatewayClient:
             while True:
                 await self._try_session(path, backoff)
                 await asyncio.sleep(backoff.next())
+        except asyncio.CancelledError:
+            self._is_stopping = True
+            raise
         finally:
             self._close_channel()
             if self._server is not None:
@@ -176,6 +180,10 @@ class GatewayClient:
         try:
             reply = await DispatcherStub(self._channel).Send(data, timeout=SEND_TIMEOUT)
         except CALL_ERRORS as error:
+            if self._is_stopping:
+                # grpclib says that the channel was closed, although the caller was cancelled as
+                # well; a loop that took that for a failure would never end, nor would the worker.
+                raise asyncio.CancelledError from error
             raise DeliveryError(f"the gateway did not send {directive}: {error}") from error
         return _parse_response(bytes(reply.response), directive)
 
