@@ -18,6 +18,8 @@ from small_edge_api import SmallEdgeApi, serving
 
 from flotta.gateway.settings import Settings
 from flotta.identity.authority import Authority
+from flotta.identity.keys import public_key_fingerprint
+from flotta.identity.requests import load_request
 from servers.foreign_peers import Peer, peer
 from waiting import eventually
 
@@ -210,3 +212,19 @@ async def test_a_device_worker_joins_without_a_key_of_its_own(
         request = api.sent("registration")[0]["content"]
         assert json.dumps(request["hardware"]["hostname"]) == '"press-03"'
     assert files.serial == api.issued[0]
+
+
+async def test_a_device_worker_that_waits_half_a_second_joins_with_the_first_key(
+    files: DeviceFiles, api: SmallEdgeApi
+) -> None:
+    settings = configured(files, api)
+    api.stuck.add("registration")
+    options = ("--retry", "100ms", "--deadline", "500ms")
+    async with running(settings), worker(settings, *options, program="device") as theirs:
+        await theirs.said("unanswered", 2, directive="registration")
+        api.stuck.clear()
+        await theirs.said("answered", directive="heartbeat", status=200)
+    requests = [message["content"]["certificate_request"] for message in api.sent("registration")]
+    keys = {public_key_fingerprint(load_request(request).public_key()) for request in requests}
+    assert len(requests) > 2
+    assert len(keys) == 1
