@@ -97,6 +97,10 @@ def test_a_configuration_may_be_empty_on_purpose() -> None:
             "secrets[0].data: it must be an object",
         ),
         ({"secrets": [{"name": "s", "data": {"k": 7}}]}, "secrets[0].data: it must be an object"),
+        (
+            {"configuration": {"storage": {"s3": {"aws_secret_access_key": "a-b!"}}}},
+            "configuration.storage.s3.aws_secret_access_key: it is not base64",
+        ),
         ({"secrets": ["text"]}, "Expected `object`, got `str` - at `$.secrets[0]`"),
     ],
 )

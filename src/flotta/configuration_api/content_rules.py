@@ -46,6 +46,10 @@ def _head(message: DeviceConfigurationMessage, device_id: str) -> Iterator[str]:
     if message.inputs_version is not None:
         yield "inputs_version: it belongs to the resource API; leave it out"
     settings = message.configuration
+    s3 = settings.storage.s3 if settings and settings.storage else None
+    for field in ("aws_access_key_id", "aws_secret_access_key", "aws_ca_bundle"):
+        if s3 is not None and not _is_base64(getattr(s3, field)):
+            yield f"configuration.storage.s3.{field}: it is not base64"
     for name, target in ((settings and settings.log_collection) or {}).items():
         if target.kind != "syslog" or target.syslog_config is None:
             yield f"configuration.log-collection.{name}: it needs kind syslog and syslog_config"
@@ -90,10 +94,16 @@ def _secret(secret: Secret, path: str) -> Iterator[str]:
         yield f"{path}.data: it must be an object of texts (key: base64 of the value)"
         return
     for key, value in values.items():
-        try:
-            base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
+        if not _is_base64(value):
             yield f"{path}.data.{key}: it is not base64"
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
 
 
 def _load(text: str) -> object:
