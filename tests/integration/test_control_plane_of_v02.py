@@ -13,11 +13,13 @@ from device_site import DeviceFiles, running
 
 from background import in_background
 from flotta.gateway.settings import Settings
+from flotta.identity import keys
+from flotta.identity.authority import Authority
 from flotta.worker import registration
 from flotta.worker.agent import Agent
 from unit.workload_host import Host
 from v02.edge_api import FormerDevice, FormerEdgeApi, serving
-from v02.pki import KeyType
+from v02.pki import RSA_BITS, KeyType
 from waiting import eventually
 
 DEVICE = "press-03"
@@ -36,8 +38,11 @@ CAMERA = {
 
 
 @pytest.fixture(params=["EC", pytest.param("RSA", marks=pytest.mark.deep)])
-async def api(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[FormerEdgeApi]:
+async def api(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[FormerEdgeApi]:
     kind: KeyType = request.param
+    monkeypatch.setattr(keys, "NEW_RSA_BITS", RSA_BITS)  # a larger one takes seconds
     async with serving(FormerEdgeApi(kind), tmp_path) as started:
         yield started
         assert started.surprises == []
@@ -140,6 +145,21 @@ async def test_a_device_joins_whatever_fails_first(
         await eventually(lambda: host.running() == ["camera"])
         await eventually(lambda: api.failures["heartbeat"] == [])
         assert api.failures == {"enrolment": [], "registration": [], "heartbeat": []}
+
+
+async def test_a_certificate_of_ours_is_replaced_by_one_that_v02_takes(
+    api: FormerEdgeApi, settings: Settings, files: DeviceFiles, host: Host, tmp_path: Path
+) -> None:
+    """The control plane went back to v0.2: it asks for serverAuth, which our devices never get."""
+    former = api.authority
+    files.give_identity(Authority.from_pem(former.certificate_pem, former.key_pem))
+    given = files.serial
+    device = api.approve(DEVICE)
+    device.registered, device.workloads = True, [CAMERA]
+    async with device_of(settings, tmp_path):
+        await eventually(lambda: host.running() == ["camera"])
+    assert files.serial != given
+    assert api.count("data/in", 401) >= 1
 
 
 async def test_names_of_properties_count_in_any_case(

@@ -21,7 +21,7 @@ from typing import Any
 from aiohttp import hdrs, web
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge_api_document import validator
 from servers.ports import free_port
@@ -158,7 +158,11 @@ class FormerEdgeApi:
         valid = certificate.not_valid_before_utc <= datetime.now(UTC)
         valid = valid and datetime.now(UTC) <= certificate.not_valid_after_utc
         identity = _identity(request)
-        if identity == "register" or not valid:
+        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        usable = (
+            ExtendedKeyUsageOID.SERVER_AUTH in usages
+        )  # Go's default, which v0.2 did not change
+        if identity == "register" or not (valid and usable):
             return web.Response(status=401)
         return None if identity == request.match_info["id"] else web.Response(status=403)
 
