@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from edge_site import Device
+from edge_site import Device, data_message
 from remote_site import RemoteSite, remote_site
 from remote_store import answering
 
@@ -239,6 +239,30 @@ async def test_that_a_device_is_to_go_is_said_each_time(site: RemoteSite) -> Non
     site.store.trouble = answering(500, only="registration")  # the feed goes on
 
     assert not await is_told()
+
+
+async def test_that_a_device_has_gone_is_not_lost_in_an_outage(site: RemoteSite) -> None:
+    device = await site.joined()
+    identity = device.identity
+    site.store.device("till-7").status = "unregistered"
+    site.store.note_change("till-7")
+
+    async def is_told() -> bool:
+        return bool((await device.get("control")).body)
+
+    await eventually(is_told)
+    site.store.trouble = answering(502)
+    event = {**data_message("", "disconnect"), "type": "event"}
+    assert (await device.post("control", event)).status == 503  # so the gateway says it again
+    site.store.trouble = None
+    await site.restart()  # a server that does not know whom it told
+    device = site.device()
+    await device.use(identity)
+
+    assert (await device.post("control", event)).status == 200
+
+    assert len(site.store.of("PUT disconnect")) > 0
+    assert site.store.device("till-7").has_left is site.store.has_additions
 
 
 async def issue(site: RemoteSite, name: str, **specification: Any) -> Device:

@@ -36,8 +36,12 @@ class Leaving:
         return Membership.DECOMMISSIONED
 
     async def record_disconnect(self, peer: Peer) -> None:
-        """Tell the store that a device has removed everything, if it was told to do so."""
-        if self._brake.has_granted(_leaver(peer)):
+        """Tell the store that a device has removed everything, if it is to go; raises StoreError.
+
+        Who was told, another server may know, or this one before it was started again.
+        """
+        status, _ = await self._readings.status(name_of(peer), peer)
+        if judge_membership(peer, status) is Membership.DECOMMISSIONED:
             await self._client.call(requests.put_disconnect(name_of(peer), peer))
 
 
