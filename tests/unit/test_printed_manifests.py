@@ -40,3 +40,15 @@ def test_a_setting_of_another_type_is_one_sentence(tmp_path: Path) -> None:
     settings.write_text("image: 5")
     with pytest.raises(SystemExit, match=r"^flotta: image is 5; use text"):
         main(["manifests", "--settings", str(settings)])
+
+
+def test_an_edge_api_with_a_data_store_needs_no_crds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tmp_path / "settings.yaml"
+    store = "backend: remote, remote_backend_url: 'https://store.example:8443'"
+    settings.write_text(f"{{components: [edge_api], {store}}}")
+    main(["manifests", "--settings", str(settings)])
+    kinds = {item["kind"] for item in yaml.safe_load_all(capsys.readouterr().out)}
+    assert "Deployment" in kinds
+    assert not [kind for kind in kinds if kind.startswith(("CustomResource", "Cluster"))]

@@ -38,7 +38,8 @@ def _render_manifests(path: str | None) -> Sequence[Manifest]:
     installation = Installation.from_parameters(settings)
     if not settings.get("image"):
         print(f"flotta: {NO_IMAGE.format(installation.image)}", file=sys.stderr)
-    return [*render_crds(), *render_objects(installation)]
+    crds = render_crds() if installation.stores_fleet else []
+    return [*crds, *render_objects(installation)]
 
 
 def _read_settings(path: str | None) -> dict[str, object]:
