@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import worker_site
+from cryptography.x509 import load_pem_x509_csr
 from device_site import DeviceFiles, running
 
 from background import in_background
 from flotta.gateway.settings import Settings
 from flotta.identity import keys
 from flotta.identity.authority import Authority
+from flotta.identity.lifetime import load_certificate
 from flotta.worker import registration
 from flotta.worker.agent import Agent
 from unit.workload_host import Host
 from v02.edge_api import FormerDevice, FormerEdgeApi, serving
-from v02.pki import RSA_BITS, KeyType
+from v02.gateway import request_of
+from v02.pki import RSA_BITS, KeyType, key_pem, new_key
 from waiting import eventually
 
 DEVICE = "press-03"
@@ -119,16 +122,28 @@ async def test_a_device_joins_runs_and_goes(
 async def test_an_expired_certificate_is_renewed_with_itself(
     api: FormerEdgeApi, settings: Settings, files: DeviceFiles, host: Host, tmp_path: Path
 ) -> None:
-    api.validity = timedelta(seconds=2)
+    give_expired(files, api)
+    api.approve(DEVICE).registered = True
     async with device_of(settings, tmp_path):
-        await admitted(api)
-        first = await eventually(lambda: files.serial)
-        api.validity = timedelta(days=30)
-        await eventually(lambda: files.serial not in (first, 0))
-        await _polled(api, 1)  # none was accepted after the end of the first certificate
+        await _polled(api, 1)  # refused until the renewal: it looks at the end of the validity
+    current = (files.pki / "device" / "current" / "cert.pem").read_bytes()
+    assert load_certificate(current).not_valid_after_utc > datetime.now(UTC)
     assert host.started == []
 
 
+def give_expired(files: DeviceFiles, api: FormerEdgeApi) -> None:
+    """Install a certificate of the device that has expired, with its key."""
+    key = new_key(api.authority.kind)
+    request = load_pem_x509_csr(request_of(key, DEVICE).encode())
+    generation = files.pki / "device" / "1"
+    generation.mkdir(parents=True)
+    pem = api.authority.device(request, DEVICE, end=timedelta(minutes=-1))
+    (generation / "cert.pem").write_bytes(pem)
+    (generation / "key.pem").write_bytes(key_pem(key))
+    (files.pki / "device" / "current").symlink_to("1")
+
+
+@pytest.mark.parametrize("api", ["EC", "RSA"], indirect=True)
 async def test_a_device_joins_whatever_fails_first(
     api: FormerEdgeApi,
     settings: Settings,
