@@ -17,6 +17,8 @@ OPERATOR = "flotta-operator"  # Deployment, Lease and component of Events
 EDGE_API = "flotta-edge-api"  # Deployment and component of Events
 CA_SECRET = "flotta-ca"  # noqa: S105 - a name
 HOST_SECRET = "flotta-host-certificate"  # noqa: S105 - a name
+# Which devices a remote data store was allowed to have wiped, and when.
+WIPE_GRANTS_SECRET = "flotta-wipe-grants"  # noqa: S105 - a name
 ROLLOVER_CONFIG_MAP = "flotta-ca-rollover"  # what an administrator asks of the CA
 CERTIFICATES_CONFIG_MAP = "flotta-certificates"  # those of CA and server, without keys
 DEVICE_PORT = 8043  # TCP, at which the Edge API serves devices by default

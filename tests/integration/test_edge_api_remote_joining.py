@@ -207,6 +207,13 @@ async def test_a_store_that_says_a_fleet_is_to_go_is_held(
     held = devices[granted.index(False)]
     assert (await held.beat()).status == 200
 
+    identities = [device.identity for device in devices]
+    await site.restart()
+    devices[:] = [site.device(f"till-{number}") for number in range(5)]
+    for device, identity in zip(devices, identities, strict=True):
+        await device.use(identity)
+    assert (await eventually(told)) == granted  # still
+
 
 async def test_what_was_said_of_old_tells_nobody_to_go(site: RemoteSite) -> None:
     device = await site.joined()

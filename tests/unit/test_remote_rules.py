@@ -17,7 +17,6 @@ from flotta.edge_api.backends.remote.answers import (
     read_status,
 )
 from flotta.edge_api.backends.remote.applicants import Applicant, Applicants
-from flotta.edge_api.backends.remote.brake import Leaver, WipeBrake
 from flotta.edge_api.backends.remote.client import Call, DeviceName
 from flotta.edge_api.backends.remote.problems import StoreAnswerInvalid
 from flotta.edge_api.backends.remote.registration_rules import (
@@ -249,32 +248,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-def leaver(number: int, uid: str = "") -> Leaver:
-    return Leaver(DeviceName("default", f"till-{number}"), uid)
-
-
-def test_the_brake_grants_so_many_devices_in_an_hour() -> None:
-    clock = Clock()
-    brake = WipeBrake(2, clock)
-
-    assert [brake.grant(leaver(number)) for number in range(4)] == [True, True, False, False]
-    assert brake.grant(leaver(1))  # the same device again
-    assert not brake.grant(leaver(1, "of a later one"))
-    assert brake.held == 3
-    clock.now += 3500
-    assert not brake.grant(leaver(2))
-    brake.release(leaver(2))
-    assert brake.held == 2
-    clock.now += 101  # an hour after the first two
-    assert not brake.has_granted(leaver(0))
-    assert brake.grant(leaver(3))
-    assert brake.held == 0  # the others have not asked for an hour
-
-
-def test_a_brake_of_zero_grants_nothing() -> None:
-    assert not WipeBrake(0, Clock()).grant(leaver(1))
 
 
 def test_applicants_are_forgotten_after_an_hour_and_when_there_are_too_many() -> None:

@@ -34,6 +34,7 @@ from flotta.own_names import (
     OPERATOR,
     REGISTRATION_SELECTOR,
     ROLLOVER_CONFIG_MAP,
+    WIPE_GRANTS_SECRET,
 )
 from flotta.resources.changes import change_metadata
 from flotta.resources.client import Client, NotFound, Objects
@@ -253,7 +254,7 @@ class Uninstaller:
         for use in await self._applier.list_objects(CONFIG_MAP, self._namespace, BATCH_LABEL):
             await self._applier.remove(use, CONFIG_MAP)
         found = await self._applier.list_objects(SECRET, self._namespace, REGISTRATION_SELECTOR)
-        for name in (CA_SECRET, HOST_SECRET):
+        for name in (CA_SECRET, HOST_SECRET, WIPE_GRANTS_SECRET):
             secret = await self._applier.get_or_none(SECRET, name, self._namespace)
             found += [secret] if secret else []
         for secret in found:

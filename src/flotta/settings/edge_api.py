@@ -150,9 +150,9 @@ REMOTE_BACKEND_STALE_SECONDS = Number(
 )
 REMOTE_BACKEND_WIPES_PER_HOUR = Number(
     help="How many devices in an hour may be told to remove everything because the remote data "
-    "store says `unregistered`; 0 means none.",
+    "store says `unregistered`, by all replicas together and over restarts; 0 means none.",
     default=20,
-    most=1_000_000,
+    most=10_000,
     variable="REMOTE_BACKEND_WIPES_PER_HOUR",
 )
 CERTIFICATES_DIR = FilePath(

@@ -11,8 +11,9 @@ WIPES_HELD = LOGGED.add(
     "WipesHeld",
     EDGE_API,
     "The remote data store says of more devices that they are `unregistered` than may remove "
-    "everything in an hour. The others keep running.",
-    "If it is meant, raise `REMOTE_BACKEND_WIPES_PER_HOUR`; otherwise correct the store. See [The "
+    "everything in an hour, or who may cannot be recorded. The others keep running.",
+    "If it is meant, raise `REMOTE_BACKEND_WIPES_PER_HOUR`; otherwise correct the store. If the "
+    "log says that the record cannot be used, mend the Secret `flotta-wipe-grants`. See [The "
     "brake on wipes](configuration-api.md#the-brake-on-wipes).",
 )
 

@@ -21,6 +21,7 @@ from flotta.edge_api.backends.remote.circuit import Circuit
 from flotta.edge_api.backends.remote.client import DeviceName, StoreClient
 from flotta.edge_api.backends.remote.counters import StoreMetrics
 from flotta.edge_api.backends.remote.feed import Feed
+from flotta.edge_api.backends.remote.grants import Grants
 from flotta.edge_api.backends.remote.held_requests import HeldRequests
 from flotta.edge_api.backends.remote.joining import Joining
 from flotta.edge_api.backends.remote.knowledge import Knowledge
@@ -53,7 +54,7 @@ class RemoteBackend:
         self._led = asyncio.Event()
         self._transport = Transport(store.url, self._trust.context)
         self._circuit = Circuit()
-        brake = WipeBrake(store.wipes_per_hour)
+        brake = WipeBrake(store.wipes_per_hour, Grants(own.secrets))
         counters = StoreMetrics(metrics.registry, self._is_usable, lambda: brake.held)
         self._client = StoreClient(self._transport, self._circuit, store.timeout, counters)
         self._knowledge = Knowledge(self._wake)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from flotta.edge_api.backends.backend import Membership
 from flotta.edge_api.backends.remote import requests
-from flotta.edge_api.backends.remote.brake import Leaver, WipeBrake
+from flotta.edge_api.backends.remote.brake import WipeBrake
 from flotta.edge_api.backends.remote.client import DeviceName, StoreClient
+from flotta.edge_api.backends.remote.grants import Leaver
 from flotta.edge_api.backends.remote.readings import Readings
 from flotta.edge_api.backends.remote.registration_rules import judge_membership
 from flotta.identity.peers import Peer
@@ -31,7 +32,7 @@ class Leaving:
         if membership is not Membership.DECOMMISSIONED:
             self._brake.release(leaver)
             return membership
-        if not is_now or not self._brake.grant(leaver):
+        if not is_now or not await self._brake.grant(leaver):
             return Membership.LEAVING
         return Membership.DECOMMISSIONED
 
