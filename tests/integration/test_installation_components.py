@@ -11,6 +11,7 @@ from installation_site import S3, Place, add_data, titles
 
 from flotta.cli.registration import Batches
 from flotta.edge_api.settings import Settings as EdgeApiSettings
+from flotta.identity.authority import Authority
 from flotta.installation.crds import remove_crds
 from flotta.installation.errors import InstallationError
 from flotta.installation.kinds import CLUSTER_ROLE, DEPLOYMENT, ROLE
@@ -19,7 +20,7 @@ from flotta.resources.client import Client
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE, SECRET
 from servers.api_server import KubernetesApi
 
-CA = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
+CA = Authority.create("CA of the store").certificate_pem.decode()
 
 EDGE_API = {"components": ["edge_api"]}
 OPERATOR = {"components": ["operator"]}
@@ -137,8 +138,35 @@ async def test_several_edge_apis_with_stores_stand_beside_one_control_plane(plac
     await beside.present(**given, edge_api_replicas=1)
     with pytest.raises(InstallationError, match=f"installed in namespace {place.namespace},"):
         await beside.present(components=["edge_api"])
-    await beside.absent(components=("edge_api",), wait_timeout=60)
-    assert await place.ours() == whole
+    await add_data(place)
+    for check_mode in (True, False):
+        with pytest.raises(
+            InstallationError, match=f"control plane in namespace {place.namespace},"
+        ):
+            await beside.absent(delete_data=True, check_mode=check_mode)
+    assert (await place.client.get(EDGE_DEVICE, "till-1", "default"))["metadata"]["finalizers"]
+    outcome = await beside.absent(wait_timeout=60)
+    assert (await place.ours(), outcome.kept) == (whole, [])
+
+
+async def test_an_edge_api_with_a_store_takes_no_fleet_with_it_that_another_left(
+    place: Place,
+) -> None:
+    await place.present(**STORE)
+    await add_data(place)
+    with pytest.raises(InstallationError, match=r"not its own.*set components to \[edge_api\]"):
+        await place.absent(delete_data=True)
+    await place.absent(components=("edge_api",), delete_data=True)
+    assert await place.client.get(EDGE_DEVICE, "till-1", "default")
+
+
+async def test_an_operator_does_not_take_the_fleet_of_an_edge_api_that_stays(place: Place) -> None:
+    await place.present()
+    await add_data(place)
+    with pytest.raises(InstallationError, match="serves the devices and workloads"):
+        await place.absent(components=("operator",), delete_data=True)
+    assert await place.find(DEPLOYMENT, "flotta-operator")
+    assert await place.client.get(EDGE_DEVICE, "till-1", "default")
 
 
 async def test_its_rights_are_enough_for_certificates_and_batches(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-CA = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
+from flotta.identity.authority import Authority
+
+CA = Authority.create("Another CA").certificate_pem.decode()
 S3 = {
     "device_endpoint": "https://s3.example:9000",
     "endpoint": "http://minio.storage.svc:9000",

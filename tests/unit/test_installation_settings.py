@@ -11,6 +11,8 @@ from installation_inputs import S3
 from flotta.installation.edge_api_endpoint import edge_api_endpoint, node_names
 from flotta.installation.settings import Installation
 
+DAMAGED = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
+
 Object = dict[str, Any]
 
 
@@ -72,12 +74,26 @@ def test_the_endpoint_is_what_devices_use(parameters: Object, expected: str) -> 
         ({"remote_backend_url": "store:8443"}, "remote_backend_url is 'store:8443'"),
         ({"remote_backend_timeout": "5"}, "use a duration"),
         ({"remote_backend_ca_pem": "x"}, "remote_backend_ca_pem does not"),
+        ({"remote_backend_ca_pem": DAMAGED}, "remote_backend_ca_pem does not"),
+        ({"s3": {**S3, "ca_pem": DAMAGED}}, "s3.ca_pem does not"),
     ],
 )
 def test_a_bad_setting_is_refused_in_one_sentence(parameters: Object, word: str) -> None:
     with pytest.raises(ValueError, match=word) as refusal:
         Installation.from_parameters(parameters)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "rest", ["h:99999", "h/x?y=1", "h:84a3", "[::1", "h/api/other"], ids=lambda rest: rest
+)
+@pytest.mark.parametrize("scheme", ["https", "ftp"])
+def test_a_password_in_a_url_is_not_repeated(scheme: str, rest: str) -> None:
+    url = f"{scheme}://admin:hunter2@{rest}"
+    for given in ({"remote_backend_url": url}, {"s3": {**S3, "iam_endpoint": url}}):
+        with pytest.raises(ValueError, match="user name or password") as refusal:
+            Installation.from_parameters(given)
+        assert "hunter2" not in str(refusal.value)
 
 
 def test_unset_parameters_mean_the_default() -> None:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
+from flotta.identity.issuers import BundleError, load_bundle
 from flotta.settings import installation as table
 from flotta.storage.endpoints import checked_endpoint
-
-BEGIN_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
 
 @dataclass(frozen=True)
@@ -87,8 +86,7 @@ class Storage(SettingsGroup):
         checked_endpoint(self.endpoint, "s3.endpoint", inside)
         checked_endpoint(self.iam_endpoint, "s3.iam_endpoint")
         self._check_keys()
-        if self.ca_pem and BEGIN_CERTIFICATE not in self.ca_pem:
-            raise ValueError("s3.ca_pem does not contain a certificate in PEM form")
+        check_certificates(self.ca_pem, "s3.ca_pem")
         if self.ca_pem and not self.access_key:
             raise ValueError(
                 "s3.ca_pem needs s3.access_key: both are kept in the Secret flotta-s3-admin, "
@@ -149,3 +147,12 @@ class ServiceMonitor(SettingsGroup):
 
     interval: str = table.SCRAPE_INTERVAL.default
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def check_certificates(pem: str, name: str) -> None:
+    """Raise ValueError with a sentence, which names the setting, unless it is empty or PEM."""
+    try:
+        if pem:
+            load_bundle(pem)
+    except BundleError:
+        raise ValueError(f"{name} does not contain a certificate in PEM form") from None

@@ -12,7 +12,6 @@ from flotta.dns1123 import is_label
 from flotta.fleet.claim_ownership import NOOBAA_CLASS
 from flotta.installation import names
 from flotta.installation.options import (
-    BEGIN_CERTIFICATE,
     NO_KEYS,
     Ingress,
     NetworkPolicy,
@@ -21,6 +20,7 @@ from flotta.installation.options import (
     ServiceMonitor,
     SettingsGroup,
     Storage,
+    check_certificates,
 )
 from flotta.own_names import EDGE_API, OPERATOR
 from flotta.protocol.store_url import checked_url
@@ -154,8 +154,7 @@ class Installation:
                 "backend remote needs remote_backend_url: set it to the URL of the data store, "
                 "https://HOST:PORT"
             )
-        if self.remote_backend_ca_pem and BEGIN_CERTIFICATE not in self.remote_backend_ca_pem:
-            raise ValueError("remote_backend_ca_pem does not contain a certificate in PEM form")
+        check_certificates(self.remote_backend_ca_pem, "remote_backend_ca_pem")
 
     def _check_storage(self) -> None:
         if self.provisioner is not None and self.bucket_storage_class == NOOBAA_CLASS:

@@ -17,7 +17,7 @@ from flotta.fleet.registration_batches import BATCH_LABEL
 from flotta.fleet.tombstones import CONFIRMED_ANNOTATION, RECORD_LABEL, make_confirmation
 from flotta.installation import kinds, names
 from flotta.installation.apply import Applier, Scope, is_ours
-from flotta.installation.cluster_scope import find_other_namespace
+from flotta.installation.cluster_scope import find_other_namespace, refuse_deletion_of_fleet
 from flotta.installation.deadline import Deadline
 from flotta.installation.diff import ObjectChange
 from flotta.installation.errors import InstallationError
@@ -88,6 +88,8 @@ async def uninstall(
             "it is removed itself"
         )
     applier = Applier(client, check_mode=check_mode)
+    if delete_data and OPERATOR in programs:
+        await refuse_deletion_of_fleet(applier, namespace, programs)
     uninstaller = Uninstaller(applier, namespace, programs, Deadline(wait_timeout), wait_timeout)
     before = await applier.get_or_none(kinds.DEPLOYMENT, programs[0], namespace)
     uninstaller.outcome.previous_version = version_label(before)
@@ -292,7 +294,9 @@ class Uninstaller:
             raise InstallationError(sentence)
 
     async def note_kept_fleet(self) -> None:
-        """Note how many objects of the fleet stay."""
+        """Note how many objects of the fleet stay, unless it is that of another control plane."""
+        if await find_other_namespace(self._applier, self._namespace):
+            return
         for kind in FLEET:
             if count := len(await self._applier.list_objects(kind)):
                 self.outcome.kept.append(f"{count} {kind.kind}")

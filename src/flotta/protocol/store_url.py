@@ -12,6 +12,8 @@ def checked_url(url: str, name: str) -> str:
 
     Raises ValueError with a sentence, which names the setting, for what is not such a URL.
     """
+    if "@" in url:  # first, because the other sentences repeat the URL, and logs keep them
+        raise ValueError(f"{name} contains a user name or password; the store is told by TLS alone")
     try:
         parts = urlsplit(url)
         has_host = bool(parts.hostname) and parts.port != 0
@@ -19,8 +21,6 @@ def checked_url(url: str, name: str) -> str:
         raise ValueError(f"{name} is {url!r}; use https://HOST:PORT") from None
     if parts.scheme not in ("http", "https") or not has_host or parts.query or parts.fragment:
         raise ValueError(f"{name} is {url!r}; use https://HOST:PORT")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError(f"{name} contains a user name or password; the store is told by TLS alone")
     path = parts.path.rstrip("/")
     if path and not path.endswith(BASE_PATH):
         raise ValueError(f"{name} is {url!r}; its path must end with {BASE_PATH}, or be left out")

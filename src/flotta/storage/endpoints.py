@@ -17,6 +17,10 @@ def checked_endpoint(
     Raises ValueError with a sentence that begins with `name` when it is not `SCHEME://HOST[:PORT]`.
     """
     text = url.strip().rstrip("/")
+    if "@" in text:  # the other sentence repeats the URL, and logs keep it
+        raise ValueError(
+            f"{name} is a URL with a user name or password; use {schemes[0]}://HOST:PORT"
+        )
     if text and not (_is_usable(text) and urlsplit(text).scheme in schemes):
         raise ValueError(f"{name} is {text!r}; use {schemes[0]}://HOST:PORT")
     return text
