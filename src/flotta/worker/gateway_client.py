@@ -1,8 +1,8 @@
 """The client of the gateway, and the service that the gateway calls.
 
 A second, idle connection reaches its end of file when the gateway stops; the worker then registers
-again, with a back-off of at most ten seconds. Both sides check the user of the other process
-(docs/reference/device.md#local-sockets).
+again, with a back-off of at most ten seconds. Both sides check the user of the other process on
+each connection (docs/reference/device.md#local-sockets).
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from flotta.protocol.grpc import (
 from flotta.protocol.json_text import decode_json
 from flotta.protocol.models import RegistrationInfo
 from flotta.protocol.reasons.refusals import DEVICE_QUARANTINED
+from flotta.protocol.unix_channel import UserChannel
 from flotta.protocol.unix_server import GuardedServer, peer_user
 from flotta.settings.device import YGG_CLIENT_ID
 from flotta.worker.certificate_session import CERTIFICATE_RECORD, CertificateSession
@@ -201,7 +202,7 @@ class GatewayClient:
         reader, writer = await asyncio.open_unix_connection(path)
         try:
             user = self._check_gateway(writer.get_extra_info("socket"))
-            self._channel = Channel(path=path)
+            self._channel = UserChannel(path, user)
             await self._register(self._channel, user)
             backoff.reset()
             self.connected.set()
