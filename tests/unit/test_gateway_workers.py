@@ -11,6 +11,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Server, Stream
 
+from flotta.gateway import workers as workers_module
 from flotta.gateway.settings import Timing
 from flotta.gateway.workers import Workers
 from flotta.protocol.grpc import (
@@ -60,6 +61,43 @@ class BusyWorker(SilentWorker):
             raise GRPCError(Status.INTERNAL, "busy")
         await stream.send_message(EventReceipt())
         self.confirmed.set()
+
+
+class DeafWorker(WorkerBase):
+    """Confirms no event, or each at once."""
+
+    def __init__(self, *, confirms: bool) -> None:
+        self.confirms = confirms
+
+    async def Send(self, stream: Stream[Data, Response]) -> None:  # noqa: N802 (gRPC name)
+        """No message is sent here."""
+
+    async def NotifyEvent(  # noqa: N802 (gRPC name)
+        self, stream: Stream[EventNotification, EventReceipt]
+    ) -> None:
+        await stream.recv_message()
+        if not self.confirms:
+            await asyncio.Event().wait()
+        await stream.send_message(EventReceipt())
+
+
+async def test_a_device_leaves_at_once_although_another_worker_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers_module, "OTHERS_TIMEOUT", 0.1)
+    workers = Workers(tmp_path, Timing(cleanup_timeout=600), lambda: None)
+    servers = []
+    for handler in ("device", "echo"):
+        path = workers.register(handler, os.getpid(), {})
+        servers.append(Server([DeafWorker(confirms=handler == "device")]))
+        await servers[-1].start(path=path)
+
+    async with asyncio.timeout(60):
+        await workers.disconnect()
+
+    workers.close()
+    for server in servers:
+        server.close()
 
 
 async def test_an_event_is_repeated_until_it_is_confirmed_and_the_log_says_when_that_fails(

@@ -39,6 +39,7 @@ AFTER_NAME, STARTTIME = 3, 22
 # `retry_first` and `retry_cap` of `Timing` (seconds).
 MESSAGE_RETRY_DIVISORS = 4, 2  # of the first delay and of the longest, for a message
 DISCONNECT_RETRY_DIVISOR = 6  # of the longest delay
+OTHERS_TIMEOUT = 5.0  # seconds for other workers than `device` to confirm a disconnect
 LISTEN_DELAY = 0.2  # seconds; a worker begins to listen after it got its address
 DISCONNECT = EventNotification(name=RECEIVED_DISCONNECT)
 CALL_ERRORS = (GRPCError, ProtocolError, StreamTerminatedError, OSError, TimeoutError)
@@ -178,8 +179,8 @@ class Workers:
     async def disconnect(self) -> None:
         """Send RECEIVED_DISCONNECT to every worker; return when `device` has confirmed it.
 
-        Other workers get one call each: they have nothing that came from the control plane, and
-        one that does not answer must not keep a device in the fleet.
+        Other workers get one call each, and little time: they have nothing that came from the
+        control plane, and one that does not answer must not keep a device in the fleet.
         See docs/reference/wire-protocol.md#disconnect.
         """
         backoff = Backoff(
@@ -198,9 +199,10 @@ class Workers:
                 await self.wait_for_worker(backoff.next())
 
     async def _disconnect_worker(self, worker: Worker) -> None:
-        call = _notify(worker, DISCONNECT, self._timing.cleanup_timeout)
-        confirmed = await self._call(worker, "disconnect", call)
-        worker.disconnected = confirmed or worker.handler != DEVICE
+        is_device = worker.handler == DEVICE
+        seconds = self._timing.cleanup_timeout if is_device else OTHERS_TIMEOUT
+        confirmed = await self._call(worker, "disconnect", _notify(worker, DISCONNECT, seconds))
+        worker.disconnected = confirmed or not is_device
 
     async def wait_for_worker(self, seconds: float | None = None) -> None:
         """Wait until a worker registers, at most `seconds` if given."""
