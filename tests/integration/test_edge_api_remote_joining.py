@@ -292,7 +292,9 @@ async def issue(site: RemoteSite, name: str, **specification: Any) -> Device:
 
 async def test_a_batch_admits_as_with_any_store(site: RemoteSite) -> None:
     device = await issue(site, "shops", deviceIDs=["till-8"], namespaces=["shops", "plant"])
+    site.store.device("till-7", "shops").is_approved = True
     assert (await device.enrol()).json()["reason"] == "DeviceIDNotAllowed"
+    assert (await device.register()).json()["reason"] == "DeviceIDNotAllowed"
     device.device_id = "till-8"
     assert (await device.enrol(target_namespace="x")).json()["reason"] == "NamespaceNotAllowed"
     assert (await device.enrol(target_namespace="plant")).status == 200
@@ -309,5 +311,8 @@ async def test_uses_that_nobody_counts_are_refused(site: RemoteSite) -> None:
 
     assert refused.json()["reason"] == "RegistrationBatchUnsupported"
     assert "list the ids" in refused.json()["message"]
+    site.store.device("till-7").is_approved = True
+    assert (await device.register()).json()["reason"] == "RegistrationBatchUnsupported"
+    assert not site.store.of("PUT registration")
     listed = await issue(site, "one", uses=1, deviceIDs=["till-7"])
-    assert (await listed.enrol()).status == 200
+    assert (await listed.enrol()).status == 208
