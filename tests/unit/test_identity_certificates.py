@@ -17,6 +17,7 @@ from flotta.identity.keys import (
     key_to_pem,
     load_key,
     new_key,
+    new_key_like,
     public_key_fingerprint,
     to_traditional_pem,
 )
@@ -55,6 +56,12 @@ def verify_by_openssl(tmp_path: Path, ca: bytes, leaf: bytes, purpose: str) -> s
     command += ["-CAfile", str(tmp_path / "ca.pem"), str(tmp_path / "leaf.pem")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
+
+
+def test_a_new_key_has_the_algorithm_of_the_present_one() -> None:
+    for present in (rsa.generate_private_key(65537, 2048).public_key(), new_key().public_key()):
+        assert isinstance(new_key_like(present).public_key(), type(present))
+    assert isinstance(new_key_like(None), ec.EllipticCurvePrivateKey)
 
 
 def test_every_class_passes_the_strict_rules_for_its_purpose_only(

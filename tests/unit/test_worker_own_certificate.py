@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from flotta.identity.authority import Authority, CertificateAndKey
 from flotta.identity.keys import key_to_pem, load_key, new_key
@@ -23,9 +22,9 @@ from flotta.protocol.grpc import Config
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 from flotta.worker.certificate_session import CERTIFICATE_RECORD
 from flotta.worker.errors import DeliveryError
-from flotta.worker.own_certificate import pair, pair_files, record, renewal, session
+from flotta.worker.own_certificate import pair_files, record, renewal, session
 from flotta.worker.own_certificate.own_certificate import OwnCertificate
-from flotta.worker.own_certificate.pair import Pair
+from flotta.worker.own_certificate.pair import MAX_PEM, Pair
 from flotta.worker.own_certificate.pair_files import PairFiles, finish_interrupted_change
 from waiting import eventually
 
@@ -135,6 +134,26 @@ def test_a_file_that_was_torn_is_written_again(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("shorter", [0, 40])  # in lines
+def test_a_renewal_of_which_a_part_reached_the_disk_is_written_again(
+    device: Device, shorter: int
+) -> None:
+    """The certificates have the same layout: a mixture of both can be read, and fits the key."""
+    key = device.files.pending_key()
+    old = issue(key)
+    old = Pair(old.certificate + b"# kept by hand\n" * shorter, old.key)
+    device.cert_file.write_bytes(old.certificate)
+    device.key_file.write_bytes(old.key)
+    new = issue(key)
+    for size in (*range(64, len(new.certificate), 64), len(new.certificate)):
+        device.files.install(new)
+        device.cert_file.write_bytes(new.certificate[:size] + old.certificate[size:])
+        assert device.files.load().pair == new, size
+        assert device.found == new, size
+        device.cert_file.write_bytes(old.certificate)
+        (device.state / CERTIFICATE_RECORD).unlink()
+
+
 def test_a_pair_that_somebody_else_installs_counts_and_half_of_it_is_left_alone(
     device: Device,
 ) -> None:
@@ -161,12 +180,6 @@ def test_a_key_that_waits_survives_a_restart_and_is_new(device: Device) -> None:
     assert stat.S_IMODE((device.state / CERTIFICATE_RECORD).stat().st_mode) == 0o600
 
 
-def test_a_new_key_has_the_algorithm_of_the_present_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pair, "RSA_BITS", 2048)
-    assert isinstance(pair.new_key_like(rsa.generate_private_key(65537, 2048)), rsa.RSAPrivateKey)
-    assert isinstance(pair.new_key_like(new_key()), ec.EllipticCurvePrivateKey)
-
-
 async def test_a_renewal_keeps_the_key(device: Device) -> None:
     own = device.own()
     first = issue(device.files.pending_key())
@@ -186,7 +199,7 @@ async def test_a_renewal_keeps_the_key(device: Device) -> None:
         (lambda key: issue(key, "till-8"), "not for device till-7"),
         (lambda key: issue(key, authority=Authority.create("x")), "not issued by a CA"),
         (lambda key: Pair(REGISTRATION.certificate, b""), "do not belong together"),
-        (lambda key: Pair(b"none", b""), "not a readable PEM"),
+        (lambda key: Pair(b"none", b""), "no readable PEM"),
     ],
 )
 async def test_a_wrong_certificate_changes_nothing(
@@ -198,6 +211,32 @@ async def test_a_wrong_certificate_changes_nothing(
     assert "[CertificateNotInstalled]" in str(error.value)
     assert device.found == before
     assert key_to_pem(device.files.pending_key()) == key_to_pem(key)
+
+
+async def test_only_certificates_of_a_response_reach_the_files_and_only_small_ones(
+    device: Device,
+) -> None:
+    new = issue(device.files.pending_key())
+    text = new.certificate.decode()
+    large = {"content": {"certificate": text + "x" * MAX_PEM}}
+    with pytest.raises(DeliveryError, match=r"larger than 16384 bytes.*CertificateNotInstalled"):
+        await device.own().take(RegistrationInfo(), 200, large)
+    assert device.found == Pair(REGISTRATION.certificate, REGISTRATION.key)
+    annotated = {"content": {"certificate": f"M\u00fcller \ud800\n{text}# the end"}}
+    await device.own().take(RegistrationInfo(), 200, annotated)
+    assert device.found == new
+
+
+async def test_files_in_any_encoding_and_of_any_size_that_can_be_read_are_kept_and_put_back(
+    device: Device,
+) -> None:
+    before = Pair(b"O=M\xfcller\n" * 9000 + REGISTRATION.certificate, REGISTRATION.key)
+    device.cert_file.write_bytes(before.certificate)
+    own, new = device.own(), issue(device.files.pending_key())
+    await own.take(RegistrationInfo(), 200, answer(new))
+    assert device.found == new
+    assert await own.go_back()
+    assert device.found == before
 
 
 @pytest.mark.parametrize("body", [None, {}, {"content": None}, {"content": {"certificate": 7}}])
@@ -233,7 +272,7 @@ async def test_what_was_never_accepted_is_taken_back_and_its_key_is_asked_for_ag
     await own.take(Heartbeat(), 200, None)
     assert not await own.go_back()
     assert device.files.load().is_device
-    assert REGISTRATION.key.decode().strip() not in (device.state / CERTIFICATE_RECORD).read_text()
+    assert record.read_record(device.state).before is None
 
 
 async def test_a_refused_renewal_goes_back(

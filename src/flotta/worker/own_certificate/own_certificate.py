@@ -18,6 +18,7 @@ from typing import NamedTuple
 import msgspec
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from flotta.durable_files import read_bounded
 from flotta.identity.errors import IdentityError
@@ -35,6 +36,7 @@ from flotta.worker.own_certificate.pair_files import PairFiles
 log = logging.getLogger(__name__)
 
 MAX_BUNDLE = 16 << 20  # bytes of the certificates of all CAs
+MAX_CERTIFICATE = 16 * 1024  # bytes in a response: a certificate, and those of CAs between
 JITTER = 0.1  # part of the validity: a fleet that enrolled together must not renew together
 UNAUTHORIZED, FORBIDDEN = 401, 403
 
@@ -130,10 +132,7 @@ class OwnCertificate:
             )
 
     def _install(self, body: object) -> None:
-        try:
-            pem = msgspec.convert(body, _Answer).content.certificate.encode()
-        except msgspec.ValidationError as error:
-            raise _not_installed("the response has no certificate") from error
+        pem = _certificate_in(body)
         key, present = self._files.pending_key(), self._files.load()
         opened = self._check(pem, key, present)
         self._files.install(Pair(pem, key_to_pem(key)))
@@ -168,6 +167,21 @@ class OwnCertificate:
 def _not_installed(reason: str) -> DeliveryError:
     text = f"the certificate of the control plane is not installed: {reason}"
     return DeliveryError(text, reason=CERTIFICATE_NOT_INSTALLED)
+
+
+def _certificate_in(body: object) -> bytes:
+    """Return the certificates of a response, without any text around them."""
+    try:
+        text = msgspec.convert(body, _Answer).content.certificate
+    except msgspec.ValidationError as error:
+        raise _not_installed("the response has no certificate") from error
+    if len(text) > MAX_CERTIFICATE:
+        raise _not_installed(f"it is larger than {MAX_CERTIFICATE} bytes")
+    try:
+        chain = load_bundle(text.encode(errors="replace"))
+    except IdentityError as error:
+        raise _not_installed("the response has no readable PEM certificate") from error
+    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
 
 
 def _load_authorities(paths: Iterable[Path]) -> list[x509.Certificate]:

@@ -6,17 +6,15 @@ from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from flotta.identity.errors import IdentityError
-from flotta.identity.keys import PrivateKey, load_key, new_key
+from flotta.identity.keys import PrivateKey, load_key
 from flotta.identity.lifetime import load_certificate
 from flotta.identity.peers import Peer, identify_peer
 from flotta.protocol.reasons.device_programs import CERTIFICATE_UNUSABLE
 from flotta.worker.errors import DeliveryError
 
-RSA_BITS = 4096  # of a new RSA key, as agents of v0.2 make it
-RSA_EXPONENT = 65537
+MAX_PEM = 128 * 1024  # bytes of each file
 
 
 @dataclass(frozen=True)
@@ -78,14 +76,3 @@ def is_key(pem: bytes) -> bool:
     except IdentityError:
         return False
     return True
-
-
-def new_key_like(key: PrivateKey) -> PrivateKey:
-    """Return a new RSA key if this one is RSA, else one on P-256.
-
-    A server of v0.2 signs only requests of the algorithm of its CA, which is that of the key that
-    it issued.
-    """
-    if isinstance(key, rsa.RSAPrivateKey):
-        return rsa.generate_private_key(RSA_EXPONENT, RSA_BITS)
-    return new_key()

@@ -16,34 +16,28 @@ import logging
 import os
 import stat
 import threading
+from itertools import zip_longest
 from pathlib import Path
 
 import msgspec
 
 from flotta.durable_files import read_bounded, sync_directory
 from flotta.identity.errors import IdentityError
-from flotta.identity.keys import PrivateKey, key_to_pem, load_key
+from flotta.identity.keys import PrivateKey, key_to_pem, load_key, new_key_like
 from flotta.protocol.reasons.device_programs import CERTIFICATE_NOT_INSTALLED, CERTIFICATE_UNUSABLE
 from flotta.worker.errors import DeliveryError
 from flotta.worker.own_certificate.pair import (
+    MAX_PEM,
     OpenPair,
     Pair,
     is_certificate,
     is_key,
-    new_key_like,
     open_pair,
 )
-from flotta.worker.own_certificate.record import (
-    Record,
-    as_pair,
-    as_text,
-    read_record,
-    write_record,
-)
+from flotta.worker.own_certificate.record import Record, read_record, write_record
 
 log = logging.getLogger(__name__)
 
-MAX_PEM = 1 << 20  # bytes
 IN_PLACE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not block
 
 
@@ -77,14 +71,14 @@ class PairFiles:
         """Make this pair the content of the files; raises DeliveryError when that fails."""
         with self._lock:
             before = self._load().pair
-            self._record(current=as_text(pair), before=as_text(before))
+            self._record(current=pair, before=before)
             self._write(pair)
 
     def note_accepted(self) -> None:
         """Forget what was there before: the control plane has accepted the current certificate."""
         with self._lock:
             record = self._own_record()
-            if record.before is not None and as_pair(record.current) == self._read():
+            if record.before is not None and record.current == self._read():
                 self._record(current=record.current)
 
     def go_back(self) -> bool:
@@ -95,21 +89,20 @@ class PairFiles:
         """
         with self._lock:
             record, refused = self._own_record(), self._read()
-            before = as_pair(record.before)
-            if before is None or as_pair(record.current) != refused or not before.fits:
+            before = record.before
+            if before is None or record.current != refused or not before.fits:
                 return False
-            pending = "" if open_pair(before).is_device else refused.key.decode()
-            self._record(current=record.before, before=as_text(refused), pending_key=pending)
+            pending = b"" if open_pair(before).is_device else refused.key
+            self._record(current=before, before=refused, pending_key=pending)
             self._write(before)
-            self._record(current=record.before, pending_key=pending)
+            self._record(current=before, pending_key=pending)
             return True
 
     def _load(self) -> OpenPair:
         found, record = self._read(), self._own_record()
-        current, before = as_pair(record.current), as_pair(record.before)
+        current = record.current
         if current is not None and found != current:
-            interrupted = found == before or (not found.fits and self._is_torn(found, record))
-            if interrupted:
+            if _is_torn(found, [current, record.before or current]):
                 log.info("Finishing the interrupted change of %s", self._cert_file)
                 self._write(current)
                 found = current
@@ -121,20 +114,12 @@ class PairFiles:
             files = f"{self._cert_file}, {self._key_file}"
             raise DeliveryError(f"{files}: {error.args[0]}", reason=CERTIFICATE_UNUSABLE) from error
 
-    def _is_torn(self, found: Pair, record: Record) -> bool:
-        """Tell whether each file is one of ours or nothing at all, so that no other is lost."""
-        known = [pair for text in (record.current, record.before) if (pair := as_pair(text))]
-        return (
-            not is_certificate(found.certificate)
-            or found.certificate in [pair.certificate for pair in known]
-        ) and (not is_key(found.key) or found.key in [pair.key for pair in known])
-
     def _ensure_pending(self, present: OpenPair) -> PrivateKey:
         record = self._own_record()
         with contextlib.suppress(IdentityError):
             return load_key(record.pending_key)
-        key = new_key_like(present.key)
-        self._write_record(msgspec.structs.replace(record, pending_key=key_to_pem(key).decode()))
+        key = new_key_like(present.key.public_key())
+        self._write_record(msgspec.structs.replace(record, pending_key=key_to_pem(key)))
         return key
 
     def _own_record(self) -> Record:
@@ -176,6 +161,24 @@ def finish_interrupted_change(folder: Path) -> None:
     record = read_record(folder)
     if record.current is not None:
         PairFiles(folder, Path(record.cert_file), Path(record.key_file)).load()
+
+
+def _is_torn(found: Pair, known: list[Pair]) -> bool:
+    """Tell whether each file is of these pairs or nothing at all, so that no other is lost."""
+    return (
+        not is_certificate(found.certificate)
+        or _is_mixed(found.certificate, [pair.certificate for pair in known])
+    ) and (not is_key(found.key) or _is_mixed(found.key, [pair.key for pair in known]))
+
+
+def _is_mixed(found: bytes, contents: list[bytes]) -> bool:
+    """Tell whether each byte is at this place in one of the contents.
+
+    One over the other, interrupted, leaves that. It can even be read: a renewed certificate has the
+    length and the layout of the one before.
+    """
+    columns = zip_longest(found, *contents)
+    return all(byte is None or byte in others for byte, *others in columns)
 
 
 def _read(path: Path) -> bytes:

@@ -13,14 +13,9 @@ from flotta.durable_files import read_bounded, write_atomically
 from flotta.protocol.envelope import encode
 from flotta.protocol.json_text import decode_json
 from flotta.worker.certificate_session import CERTIFICATE_RECORD
-from flotta.worker.own_certificate.pair import Pair
+from flotta.worker.own_certificate.pair import MAX_PEM, Pair
 
-MAX_RECORD = 1 << 20  # bytes
-
-
-class _Text(msgspec.Struct):
-    certificate: str
-    key: str
+MAX_RECORD = 8 * MAX_PEM  # bytes: up to four files and a key, in base64
 
 
 class Record(msgspec.Struct, omit_defaults=True):
@@ -28,13 +23,14 @@ class Record(msgspec.Struct, omit_defaults=True):
 
     `current` is what has to be in the files of the gateway, `before` what was there before, until
     the control plane has accepted `current`. `pending_key` is that of a request without a response.
+    All are bytes, base64 in the file: what others wrote around a PEM has any encoding.
     """
 
     cert_file: str = ""
     key_file: str = ""
-    current: _Text | None = None
-    before: _Text | None = None
-    pending_key: str = ""
+    current: Pair | None = None
+    before: Pair | None = None
+    pending_key: bytes = b""
 
 
 def read_record(folder: Path) -> Record:
@@ -48,13 +44,3 @@ def read_record(folder: Path) -> Record:
 def write_record(folder: Path, record: Record) -> None:
     """Replace the record durably; raises OSError."""
     write_atomically(folder / CERTIFICATE_RECORD, encode(record))
-
-
-def as_text(pair: Pair) -> _Text:
-    """Return a pair as the record has it."""
-    return _Text(pair.certificate.decode(), pair.key.decode())
-
-
-def as_pair(text: _Text | None) -> Pair | None:
-    """Return a pair of the record."""
-    return Pair(text.certificate.encode(), text.key.encode()) if text else None
