@@ -483,9 +483,11 @@ from importlib import import_module
 from types import SimpleNamespace
 
 sys.path.append(sys.argv[1])
-plugin = import_module("ansible_collections.flotta.edge.plugins.action.registration_certificate")
+plugins = "ansible_collections.flotta.edge.plugins.action"
+plugin = import_module(f"{plugins}.registration_certificate")
+other = import_module(f"{plugins}.server_certificate")
 context = SimpleNamespace(no_log=False)
-action = object.__new__(plugin.ActionModule)
+action = object.__new__(other.ActionModule)
 action._connection = SimpleNamespace(_play_context=context)
 plugin.ActionBase.run = lambda *_: {}
 for result in ({"key": "secret"}, {"key": ""}, {"module_stdout": "? PRIVATE KEY"}):

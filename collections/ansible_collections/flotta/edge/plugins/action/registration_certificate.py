@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flotta.edge contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hides the private key that the module registration_certificate returns, whatever the task says.
+"""Hides the private key that a module for certificates returns, whatever the task says.
 
 A module cannot censor its own result. An action plugin can, as that of ansible.builtin.include_vars does.
 """

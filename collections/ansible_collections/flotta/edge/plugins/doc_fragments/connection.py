@@ -37,8 +37,14 @@ attributes:
       - flotta.edge.edge
 """
 
-    DIRECTORY = r"""
+    CERTIFICATES = r"""
 options:
+  control_plane_namespace:
+    description:
+      - Namespace of the control plane.
+      - The O(flotta.edge.operator#module:namespace) with which it was installed; V(flotta) for an embedded control plane.
+    type: str
+    default: flotta
   certificates_dir:
     description:
       - The C(CERTIFICATES_DIR) of an Edge API without a resource API. The module then works on this directory, instead of on Secrets.

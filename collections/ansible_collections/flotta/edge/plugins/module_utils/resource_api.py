@@ -32,7 +32,10 @@ except ImportError as error:
 T = TypeVar("T")
 
 CONNECTION_SPEC = {"kubeconfig": {"type": "path"}, "context": {"type": "str"}}
-DIRECTORY_SPEC = {"certificates_dir": {"type": "path"}}
+CERTIFICATES_SPEC = {
+    "certificates_dir": {"type": "path"},
+    "control_plane_namespace": {"type": "str", "default": "flotta"},
+}
 WAIT_SPEC = {
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 120},
@@ -55,10 +58,11 @@ class Connection:
 
 
 @dataclass(frozen=True)
-class Directory:
-    """The parameter of DIRECTORY_SPEC: certificates in a directory, instead of in a resource API."""
+class Certificates:
+    """The parameters of CERTIFICATES_SPEC: a directory of certificates, or the namespace of Secrets."""
 
     certificates_dir: str | None  # path
+    control_plane_namespace: str
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ def _describe_source(connection: Connection) -> str:
 
 
 async def _connect(connection: Connection) -> Client:
-    directory = connection.certificates_dir if isinstance(connection, Directory) else None
+    directory = connection.certificates_dir if isinstance(connection, Certificates) else None
     if directory is None:
         return await Client.connect(find_kubeconfig(connection), connection.context)
     # It loads the Edge API, which other modules do not need.

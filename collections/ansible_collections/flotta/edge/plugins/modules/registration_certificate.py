@@ -149,19 +149,13 @@ options:
         id and namespace are in O(device_ids) and O(namespaces), the device needs no registration certificate, and the module
         changes nothing. With O(certificates_dir) there are no EdgeDevices, so there the issuer, id and namespace decide.
     type: str
-  control_plane_namespace:
-    description:
-      - Namespace of the control plane.
-      - The O(flotta.edge.operator#module:namespace) with which it was installed; V(flotta) for an embedded control plane.
-    type: str
-    default: flotta
   wait:
     description:
       - Whether to wait until the Edge API has issued the certificate.
     default: true
 extends_documentation_fragment:
   - flotta.edge.connection
-  - flotta.edge.connection.directory
+  - flotta.edge.connection.certificates
   - flotta.edge.connection.waiting
 attributes:
   check_mode:
@@ -295,7 +289,7 @@ APPROVAL = {
 
 
 @dataclass(frozen=True)
-class Parameters(api.Directory, api.Connection, api.Waiting):
+class Parameters(api.Certificates, api.Connection, api.Waiting):
     """The parameters of the module."""
 
     name: str | None
@@ -314,7 +308,6 @@ class Parameters(api.Directory, api.Connection, api.Waiting):
     reopen: bool
     reason: str
     device_certificate: str | None
-    control_plane_namespace: str
 
 
 def choose_name(parameters: Parameters) -> str:
@@ -619,7 +612,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
-            **api.DIRECTORY_SPEC,
+            **api.CERTIFICATES_SPEC,
             **api.WAIT_SPEC,
             "wait": {"type": "bool", "default": True},
             "name": {"type": "str"},
@@ -647,7 +640,6 @@ def main() -> None:
             "reopen": {"type": "bool", "default": False},
             "reason": {"type": "str", "default": ""},
             "device_certificate": {"type": "str"},
-            "control_plane_namespace": {"type": "str", "default": "flotta"},
         },
         mutually_exclusive=[("expires", "validity")],
         supports_check_mode=True,

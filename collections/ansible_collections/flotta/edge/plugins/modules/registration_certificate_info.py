@@ -18,15 +18,9 @@ options:
     description:
       - Name of one batch. When omitted, all are returned.
     type: str
-  control_plane_namespace:
-    description:
-      - Namespace of the control plane.
-      - The O(flotta.edge.operator#module:namespace) with which it was installed; V(flotta) for an embedded control plane.
-    type: str
-    default: flotta
 extends_documentation_fragment:
   - flotta.edge.connection
-  - flotta.edge.connection.directory
+  - flotta.edge.connection.certificates
 attributes:
   check_mode:
     description: Changes nothing in any mode.
@@ -119,11 +113,10 @@ except ImportError as error:
 
 
 @dataclass(frozen=True)
-class Parameters(api.Directory, api.Connection):
+class Parameters(api.Certificates, api.Connection):
     """The parameters of the module."""
 
     name: str | None
-    control_plane_namespace: str
 
 
 async def describe_batches(client: Client, parameters: Parameters) -> list[dict[str, object]]:
@@ -142,9 +135,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
-            **api.DIRECTORY_SPEC,
+            **api.CERTIFICATES_SPEC,
             "name": {"type": "str"},
-            "control_plane_namespace": {"type": "str", "default": "flotta"},
         },
         supports_check_mode=True,
     )

@@ -38,19 +38,13 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  control_plane_namespace:
-    description:
-      - Namespace of the control plane.
-      - The O(flotta.edge.operator#module:namespace) with which it was installed; V(flotta) for an embedded control plane.
-    type: str
-    default: flotta
   wait:
     description:
       - Whether to wait until the Edge API has issued the certificate.
     default: true
 extends_documentation_fragment:
   - flotta.edge.connection
-  - flotta.edge.connection.directory
+  - flotta.edge.connection.certificates
   - flotta.edge.connection.waiting
 attributes:
   check_mode:
@@ -146,13 +140,12 @@ except ImportError as error:
 
 
 @dataclass(frozen=True)
-class Parameters(api.Directory, api.Connection, api.Waiting):
+class Parameters(api.Certificates, api.Connection, api.Waiting):
     """The parameters of the module."""
 
     name: str | None
     names: Sequence[str]
     state: str
-    control_plane_namespace: str
 
 
 async def ensure_present(
@@ -224,13 +217,12 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
-            **api.DIRECTORY_SPEC,
+            **api.CERTIFICATES_SPEC,
             **api.WAIT_SPEC,
             "wait": {"type": "bool", "default": True},
             "name": {"type": "str"},
             "names": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "control_plane_namespace": {"type": "str", "default": "flotta"},
         },
         required_if=[("state", "present", ["names"])],
         supports_check_mode=True,
