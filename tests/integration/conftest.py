@@ -10,15 +10,18 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from device_site import DeviceFiles
 from edge_site import Fleet, edge_site, fleet_of
 from edge_site import Site as EdgeSite
 from installation_site import Place
 from operator_site import ENGINES
 from s3_server import S3Server, running_s3
 from shared_cluster import stop_shared_cluster
+from small_edge_api import SmallEdgeApi, serving
 from sync_link import Link
 from sync_site import BUCKET, Site, make_site
 
+from flotta.identity.authority import Authority
 from flotta.installation.crds import install_crds, remove_crds, render_crds
 from flotta.installation.errors import InstallationError
 from flotta.installation.kinds import CRD
@@ -130,3 +133,16 @@ async def link(site: Site) -> AsyncIterator[Link]:
     await link.up()
     yield link
     await link.down()
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[SmallEdgeApi]:
+    """Return a server in place of the Edge API, which devices join."""
+    async with serving(SmallEdgeApi(Authority.create("Flotta CA")), tmp_path) as small:
+        yield small
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> DeviceFiles:
+    """Return the files of a device that has none yet."""
+    return DeviceFiles(tmp_path)

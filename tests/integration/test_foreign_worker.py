@@ -5,34 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from aiohttp import web
 from device_site import DeviceFiles, running, worker_of
-from small_edge_api import SmallEdgeApi, serving
+from small_edge_api import SmallEdgeApi
 
 from flotta.gateway.settings import Settings
-from flotta.identity.authority import Authority
 from flotta.identity.keys import public_key_fingerprint
 from flotta.identity.requests import load_request
 from servers.foreign_peers import Peer, peer
 from waiting import eventually
-
-
-@pytest_asyncio.fixture
-async def api(tmp_path: Path) -> AsyncIterator[SmallEdgeApi]:
-    async with serving(SmallEdgeApi(Authority.create("Flotta CA")), tmp_path) as small:
-        yield small
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> DeviceFiles:
-    return DeviceFiles(tmp_path)
 
 
 @pytest.fixture

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from device_site import DeviceFiles, running, with_timing, worker_of
 from small_edge_api import SmallEdgeApi, serving
 
@@ -20,17 +18,6 @@ from flotta.identity.authority import Authority
 from flotta.identity.keys import public_key_fingerprint
 from flotta.identity.requests import load_request
 from waiting import eventually
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> DeviceFiles:
-    return DeviceFiles(tmp_path)
-
-
-@pytest_asyncio.fixture
-async def api(tmp_path: Path) -> AsyncIterator[SmallEdgeApi]:
-    async with serving(SmallEdgeApi(Authority.create("Flotta CA")), tmp_path) as small:
-        yield small
 
 
 def configure(files: DeviceFiles, api: SmallEdgeApi) -> Settings:

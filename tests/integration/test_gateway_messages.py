@@ -11,11 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from device_site import DeviceFiles, TestWorker, running, with_timing, worker_of
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
@@ -27,17 +26,6 @@ from flotta.gateway.settings import Settings
 from flotta.identity.authority import Authority
 from flotta.protocol.grpc import CONNECTION_RESTORED, UNEXPECTED_DISCONNECT, Data
 from waiting import eventually
-
-
-@pytest_asyncio.fixture
-async def api(tmp_path: Path) -> AsyncIterator[SmallEdgeApi]:
-    async with serving(SmallEdgeApi(Authority.create("Flotta CA")), tmp_path) as small:
-        yield small
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> DeviceFiles:
-    return DeviceFiles(tmp_path)
 
 
 @pytest.fixture
