@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from flotta.edge_api.backends.resource_api.secrets import stored_secret
+from flotta.edge_api.batch_lookups import Lookups, ParsedBatches
 from flotta.edge_api.batches import (
     Batch,
     fingerprints_of,
     holds,
     no_batch,
-    read_batch,
     require_active,
     require_unrevoked,
 )
-from flotta.fleet.registration_batches import SPECIFICATION_KEY
 from flotta.identity.peers import Peer
 from flotta.limited_log import LimitedLog
 from flotta.own_names import REGISTRATION_SELECTOR
@@ -31,12 +30,7 @@ from flotta.resources.client import Client
 from flotta.resources.kinds import SECRET
 from flotta.resources.objects.core import Secret
 from flotta.resources.views import name_of, namespace_of, uid_of
-from flotta.token_bucket import TokenBucket
 
-# Lists of all batches a second, and at once: for certificates of which no watch has told yet.
-LIST_RATE = 1.0
-LIST_BURST = 5.0
-REMEMBERED = 10_000  # certificates that no list had; the one that came longest ago is forgotten
 STRIDE = 100  # batches of a list that are read at once; devices are served in between
 WARNING_INTERVAL = 60.0  # seconds between two warnings of copies
 log = logging.getLogger(__name__)
@@ -50,11 +44,9 @@ class Batches:
         self._secrets = secrets
         self._namespace = namespace
         self._names: defaultdict[str, set[str]] = defaultdict(set)  # of Secrets, by fingerprint
-        # Fingerprints that no list had, until the watch tells of them.
-        self._unknown: OrderedDict[str, None] = OrderedDict()
-        self._lists = TokenBucket(LIST_RATE, LIST_BURST)
+        self._lookups = Lookups()
+        self._parsed = ParsedBatches()
         self._warnings = LimitedLog(log, 1, WARNING_INTERVAL)
-        self._read: dict[str, tuple[str, Batch]] = {}  # by name, with the version that was parsed
         secrets.subscribe(self._secret_changed)
 
     async def admit(self, peer: Peer) -> Batch:
@@ -80,7 +72,7 @@ class Batches:
                 self._require_active(secret, peer)
 
     def _require_active(self, secret: Secret, peer: Peer) -> Batch:
-        batch = self._parse(secret, peer)
+        batch = replace(self._parsed.read(stored_secret(secret), peer), uid=uid_of(secret))
         require_active(batch, peer, datetime.now(UTC))
         return batch
 
@@ -115,7 +107,7 @@ class Batches:
 
     async def _find_untold(self, peer: Peer) -> list[Secret]:
         """Look through all Secrets for a certificate of which the watch has not told."""
-        if peer.fingerprint in self._unknown or not self._lists.take():
+        if not self._lookups.take(peer.fingerprint):
             return []
         secrets = await self._client.list(
             SECRET, self._namespace, label_selector=REGISTRATION_SELECTOR
@@ -127,23 +119,8 @@ class Batches:
             if holds(stored_secret(secret), peer):
                 found.append(secret)
         if not found:
-            self._unknown[peer.fingerprint] = None
-            if len(self._unknown) > REMEMBERED:
-                self._unknown.popitem(last=False)
+            self._lookups.note_unknown(peer.fingerprint)
         return found
-
-    def _parse(self, secret: Secret, peer: Peer) -> Batch:
-        """Return the batch; its JSON may be long, so it is parsed once for each version."""
-        stored = stored_secret(secret)
-        if SPECIFICATION_KEY not in stored.data:  # what it admits is in the certificate
-            return replace(read_batch(stored, peer), uid=uid_of(secret))
-        name, version = name_of(secret), secret["metadata"]["resourceVersion"]
-        known = self._read.get(name)
-        if known is not None and known[0] == version:
-            return known[1]
-        batch = replace(read_batch(stored, peer), uid=uid_of(secret))
-        self._read[name] = version, batch
-        return batch
 
     def _secret_changed(self, old: Secret | None, new: Secret | None) -> None:
         secret = new or old
@@ -151,14 +128,14 @@ class Batches:
             return
         name = name_of(secret)
         if new is None:
-            self._read.pop(name, None)
+            self._parsed.forget(name)
         for fingerprint in self._fingerprints(old):
             self._names[fingerprint].discard(name)
             if not self._names[fingerprint]:
                 del self._names[fingerprint]
         for fingerprint in self._fingerprints(new):
             self._names[fingerprint].add(name)
-            self._unknown.pop(fingerprint, None)
+            self._lookups.note_told(fingerprint)
 
     def _fingerprints(self, secret: Secret | None) -> tuple[str, ...]:
         if secret is None:

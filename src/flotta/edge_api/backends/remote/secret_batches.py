@@ -6,26 +6,14 @@ lists; what no list had is looked for a few times a second at most.
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from flotta.edge_api.backends.backend import SecretStore, StoredSecret
-from flotta.edge_api.batches import (
-    Batch,
-    fingerprints_of,
-    holds,
-    no_batch,
-    read_batch,
-    require_active,
-)
-from flotta.fleet.registration_batches import SPECIFICATION_KEY
+from flotta.edge_api.batch_lookups import Lookups, ParsedBatches
+from flotta.edge_api.batches import Batch, fingerprints_of, holds, no_batch, require_active
 from flotta.identity.peers import Peer
-from flotta.token_bucket import TokenBucket
-
-LIST_RATE = 1.0  # lists of all batches a second
-LIST_BURST = 5.0  # lists at once
-REMEMBERED = 10_000  # certificates that no list had; the one that came longest ago is forgotten
 
 
 class SecretBatches:
@@ -34,9 +22,8 @@ class SecretBatches:
     def __init__(self, secrets: SecretStore) -> None:
         self._secrets = secrets
         self._names: Mapping[str, Sequence[str]] = {}  # of secrets, by fingerprint
-        self._unknown: OrderedDict[str, None] = OrderedDict()  # fingerprints, until a change
-        self._lists = TokenBucket(LIST_RATE, LIST_BURST)
-        self._parsed: dict[str, tuple[str, Batch]] = {}  # by name, with the version
+        self._lookups = Lookups()
+        self._parsed = ParsedBatches()
         secrets.subscribe(self._changed)
 
     async def admit(self, peer: Peer) -> Batch:
@@ -45,7 +32,7 @@ class SecretBatches:
         Raises Refusal when there is none, or it was revoked, has expired or is invalid. Where
         several secrets hold the certificate, as copies do, each of them has to admit.
         """
-        batches = [self._parse(secret, peer) for secret in await self._find(peer)]
+        batches = [self._parsed.read(secret, peer) for secret in await self._find(peer)]
         for batch in batches:
             require_active(batch, peer, datetime.now(UTC))
         if not batches:
@@ -58,7 +45,7 @@ class SecretBatches:
             secret = await self._secrets.read(name)
             if secret is not None and holds(secret, peer):
                 found.append(secret)
-        if found or peer.fingerprint in self._unknown or not self._lists.take():
+        if found or not self._lookups.take(peer.fingerprint):
             return found
         return await self._look(peer)
 
@@ -72,22 +59,9 @@ class SecretBatches:
         self._names = names
         found = [secret for secret in secrets if holds(secret, peer)]
         if not found:
-            self._unknown[peer.fingerprint] = None
-            if len(self._unknown) > REMEMBERED:
-                self._unknown.popitem(last=False)
+            self._lookups.note_unknown(peer.fingerprint)
         return found
 
-    def _parse(self, secret: StoredSecret, peer: Peer) -> Batch:
-        """Return the batch; its JSON may be long, so it is parsed once for each version."""
-        if SPECIFICATION_KEY not in secret.data:  # what it admits is in the certificate
-            return read_batch(secret, peer)
-        known = self._parsed.get(secret.name)
-        if known is not None and known[0] == secret.version:
-            return known[1]
-        batch = read_batch(secret, peer)
-        self._parsed[secret.name] = secret.version, batch
-        return batch
-
     def _changed(self, name: str) -> None:
-        self._parsed.pop(name, None)
-        self._unknown.clear()
+        self._parsed.forget(name)
+        self._lookups.note_change()
