@@ -278,7 +278,7 @@ def test_a_lock_that_stays_is_named(
     directory: SecretDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory.create("flotta-ca", OLD)
-    monkeypatch.setattr("flotta.edge_api.backends.files.locks.PATIENCE", 0.01)
+    monkeypatch.setattr("flotta.edge_api.backends.files.directory.PATIENCE", 0.01)
     handle = os.open(directory.path, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     try:

@@ -20,6 +20,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from flotta.directory_lock import DirectoryLockedError, hold_lock
 from flotta.dns1123 import is_subdomain
 from flotta.durable_files import sync_directory
 from flotta.edge_api.backends.backend import BackendError, StoredSecret
@@ -33,8 +34,8 @@ from flotta.edge_api.backends.files.contents import (
     write_contents,
 )
 from flotta.edge_api.backends.files.errors import changed, explain, name_user, unusable
-from flotta.edge_api.backends.files.locks import locked
 
+PATIENCE = 15.0  # seconds; whoever holds the lock writes a few small files
 MAX_NAME = 240  # characters; a file has 255, and `.old` belongs to them
 MODE = 0o711  # of the directory: who can open it can lock it
 MODE_FORBIDDEN = 0o066
@@ -118,10 +119,15 @@ class SecretDirectory:
             yield
         except OSError as error:
             raise explain(error, self.path) from error
+        except DirectoryLockedError as error:
+            raise unusable(
+                f"Another program has locked {self.path} for {PATIENCE:.0f} s. Find it with: "
+                f"fuser -v {self.path}"
+            ) from error
 
     @contextlib.contextmanager
     def _opened(self, *, writing: bool) -> Iterator[None]:
-        with locked(self.path, writing=writing):
+        with hold_lock(self.path, PATIENCE, writing=writing):
             found = os.stat(self.path)
             if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
                 raise unusable(

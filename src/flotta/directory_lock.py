@@ -11,30 +11,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flotta.backoff import Backoff
-from flotta.edge_api.backends.files.errors import unusable
 
-PATIENCE = 15.0  # seconds; whoever holds it writes a few small files
 RETRY = 0.002, 0.1  # first and longest seconds between two attempts
 HELD = (errno.EAGAIN, errno.EACCES)
 
 
+class DirectoryLockedError(Exception):
+    """Others hold the lock for too long."""
+
+
 @contextlib.contextmanager
-def locked(directory: Path, *, writing: bool) -> Iterator[None]:
+def hold_lock(directory: Path, patience: float, *, writing: bool = True) -> Iterator[None]:
     """Hold the lock of a directory; it goes with the process.
 
-    Raises BackendError when others have it for too long, and OSError when the directory cannot be
-    opened. Where directories have no locks (NFS), there is none.
+    Raises DirectoryLockedError when others have it for `patience` seconds, and OSError when the
+    directory cannot be opened. Where directories have no locks (NFS), there is none.
     """
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _take(handle, directory, fcntl.LOCK_EX if writing else fcntl.LOCK_SH)
+        _take(handle, patience, fcntl.LOCK_EX if writing else fcntl.LOCK_SH)
         yield
     finally:
         os.close(handle)
 
 
-def _take(handle: int, directory: Path, kind: int) -> None:
-    end, backoff = time.monotonic() + PATIENCE, Backoff(*RETRY)
+def _take(handle: int, patience: float, kind: int) -> None:
+    end, backoff = time.monotonic() + patience, Backoff(*RETRY)
     while True:
         try:
             fcntl.flock(handle, kind | fcntl.LOCK_NB)
@@ -44,8 +46,5 @@ def _take(handle: int, directory: Path, kind: int) -> None:
         else:
             return
         if time.monotonic() >= end:
-            raise unusable(
-                f"Another program has locked {directory} for {PATIENCE:.0f} s. Find it with: "
-                f"fuser -v {directory}"
-            )
+            raise DirectoryLockedError
         time.sleep(backoff.next())
