@@ -37,7 +37,7 @@ class OldStore:
 
     async def get_configuration(self, request: web.Request) -> web.Response:
         content = self.configurations.get(name_of(request))
-        if name_of(request) not in self.registered or content is None:
+        if not self.has_joined(name_of(request)) or content is None:
             return web.json_response({"message": "not found"}, status=404)
         # The version is the time, as it were: v0.2 changes it without a change of the content.
         text = f'{{"version":"{abs(hash(content))}",' + content.decode()[1:]
@@ -57,11 +57,15 @@ class OldStore:
 
     async def register(self, request: web.Request) -> web.Response:
         self.registered.add(name_of(request))
+        self.leaving.discard(name_of(request))
         return web.Response()
 
     async def heartbeat(self, request: web.Request) -> web.Response:
         await request.json()
         return web.Response(status=200 if name_of(request) in self.registered else 404)
+
+    def has_joined(self, name: tuple[str, str]) -> bool:
+        return name in self.registered and name not in self.leaving
 
     async def playbooks(self, _: web.Request) -> web.Response:
         return web.json_response([])

@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import breakages_of_joining
+import breakages_of_leaving
+import breakages_of_serving
 import pytest
-from broken_stores import BREAKAGES, broken_store
+from aiohttp import web
+from broken_stores import (
+    BREAKAGES,
+    PATIENT,
+    Breakage,
+    Middleware,
+    Respond,
+    State,
+    broken_store,
+    failure,
+    is_at,
+)
 from configuration_site import PROGRAM, ConfigurationSite, Pki, configuration_api
 from edge_site import SOURCE
 from old_store import old_store
 
 from flotta.configuration_api.conformance.catalogue import RULES
+from flotta.configuration_api.conformance.outcomes import Failed
 from flotta.configuration_api.conformance.run import Result, Verdict, run_rules
 from flotta.configuration_api.conformance.store_client import StoreClient
-from flotta.configuration_api.conformance.trial import Limits, Trial
-from flotta.identity.ssl_contexts import client_context, open_server_context, server_context
+from flotta.configuration_api.conformance.trial import Trial
+from flotta.identity.ssl_contexts import client_context, server_context
 
-AT_ONCE = 6  # stores that are checked at the same time: most of the time is that of held requests
-PATIENT = Limits(response=60, hold=1)  # the machine may stand still for seconds
+TOPICS = breakages_of_joining, breakages_of_leaving, breakages_of_serving  # they fill BREAKAGES
+AT_ONCE = 8  # stores that are checked at the same time: most of the time is that of held requests
 TLS_RULES = {"client-certificate", "other-certificate"}
 QUICK = ("--hold", "1", "--timeout", "60")
-NOTHING = "nothing"  # the store that breaks no rule
 KIT = "flotta.configuration_api.conformance"
 # What the page says a hook is, for the reference server.
 HOOK = """#!/bin/sh
@@ -37,27 +53,44 @@ esac
 Results = Mapping[str, list[Result]]
 
 
+async def wants_all_headers(request: web.Request, respond: Respond, _: State) -> Any:
+    """Keep all rules, and refuse what an Edge API never sends."""
+    headers = request.headers
+    if not request.match_info.get("device_id"):
+        return await respond()
+    wanted = {"Flotta-Peer"}
+    if headers.get("Flotta-Peer") == "device":
+        wanted.add("Flotta-Device-UID")
+    if is_at(request, "POST", "enrolment") or is_at(request, "PUT", "registration"):
+        wanted.add("Flotta-Public-Key-Fingerprint")
+    if is_at(request, "PUT", "heartbeat"):
+        wanted.add("Flotta-Message-ID")
+    return await respond() if wanted <= set(headers) else failure(400)
+
+
+KEEPS_ALL = Breakage("", "wants_all_headers", wants_all_headers)
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Return what the kit says of each store, by the rule that it breaks."""
+    """Return what the kit says of each store, by the name of what breaks it."""
     return asyncio.run(check_all(tmp_path_factory.mktemp("stores")))
 
 
 async def check_all(directory: Path) -> Results:
     slots = asyncio.Semaphore(AT_ONCE)
-    rules = [NOTHING, *BREAKAGES]
-    found = await asyncio.gather(*(check(directory / rule, rule, slots) for rule in rules))
-    return dict(zip(rules, found, strict=True))
+    stores = [KEEPS_ALL, *BREAKAGES]
+    found = await asyncio.gather(*(check(directory / one.name, one, slots) for one in stores))
+    return {store.name: result for store, result in zip(stores, found, strict=True)}
 
 
-async def check(directory: Path, rule: str, slots: asyncio.Semaphore) -> list[Result]:
+async def check(directory: Path, store: Breakage, slots: asyncio.Semaphore) -> list[Result]:
     async with (
         slots,
-        broken_store(directory, BREAKAGES.get(rule)) as (url, hook),
+        broken_store(directory, store.middleware) as (url, hook),
         StoreClient(url) as client,
     ):
-        limits = Limits(hold=1) if rule == "in-time" else PATIENT
-        trial = Trial(client, url, hook, "default", limits)
+        trial = Trial(client, url, hook, "default", store.limits)
         return [result async for result in run_rules(trial)]
 
 
@@ -66,19 +99,22 @@ def of(verdict: Verdict, results: list[Result]) -> dict[str, str]:
 
 
 def test_a_store_that_keeps_all_rules_passes(results: Results) -> None:
-    assert of(Verdict.FAIL, results[NOTHING]) == {}
-    assert set(of(Verdict.SKIP, results[NOTHING])) == TLS_RULES
+    assert of(Verdict.FAIL, results[KEEPS_ALL.name]) == {}
+    assert set(of(Verdict.SKIP, results[KEEPS_ALL.name])) == TLS_RULES
 
 
 def test_there_is_a_broken_store_for_each_rule() -> None:
-    assert set(BREAKAGES) | TLS_RULES == {rule.name for rule in RULES}
+    assert {store.rule for store in BREAKAGES} | TLS_RULES == {rule.name for rule in RULES}
+    assert len({store.name for store in BREAKAGES}) == len(BREAKAGES)
 
 
-@pytest.mark.parametrize("rule", BREAKAGES)
-def test_a_store_that_breaks_one_rule_fails_that_rule_alone(results: Results, rule: str) -> None:
-    failed = of(Verdict.FAIL, results[rule])
-    assert list(failed) == [rule], failed
-    assert "expected" in failed[rule] or "at most" in failed[rule], failed[rule]
+@pytest.mark.parametrize("store", BREAKAGES, ids=lambda store: store.name)
+def test_a_store_that_breaks_one_rule_fails_that_rule_alone(
+    results: Results, store: Breakage
+) -> None:
+    failed = of(Verdict.FAIL, results[store.name])
+    assert list(failed) == [store.rule], failed
+    assert "expected" in failed[store.rule] or "at most" in failed[store.rule], failed
 
 
 async def test_a_store_of_v0_2_passes_without_the_additions() -> None:
@@ -130,24 +166,36 @@ def test_the_reference_server_keeps_all_rules_over_tls(site: ConfigurationSite) 
     assert "No device" in site.command("list").stdout, "the hook forgets them"
 
 
+async def checks_one_operation(request: web.Request, respond: Respond, _: State) -> Any:
+    """Refuse whoever is not the Edge API, but only what the kit asks first."""
+    peer = request.get_extra_info("peercert") or {}
+    is_edge_api = ("organizationName", "flotta-edge-api") in [
+        pair for name in peer.get("subject", ()) for pair in name
+    ]
+    first = is_at(request, "GET", "registration")
+    return failure(403) if first and not is_edge_api else await respond()
+
+
+@pytest.mark.parametrize("middleware", [None, checks_one_operation])
 @pytest.mark.parametrize("rule", sorted(TLS_RULES))
-async def test_a_store_that_serves_anybody_fails_the_rule(tmp_path: Path, rule: str) -> None:
+async def test_a_store_that_serves_anybody_fails_the_rule(
+    tmp_path: Path, rule: str, middleware: Middleware | None
+) -> None:
     pki = Pki.create(tmp_path)
     server = pki.files("server")
-    tls = (
-        open_server_context(server.certificate, server.key)
-        if rule == "client-certificate"
-        else server_context(server.certificate, server.key, pki.ca)
-    )
+    tls = server_context(server.certificate, server.key, pki.ca)
+    if rule == "client-certificate":
+        tls.verify_mode = ssl.CERT_OPTIONAL
     stranger = None if rule == "client-certificate" else pki.context("device")
     async with (
-        broken_store(tmp_path, None, tls) as (url, hook),
+        broken_store(tmp_path, middleware, tls) as (url, hook),
         StoreClient(url, pki.context()) as client,
     ):
         anonymous = client_context(pki.ca)
         trial = Trial(client, url, hook, "default", PATIENT, anonymous, stranger)
-        results = [result async for result in run_rules(trial)]
-    assert list(of(Verdict.FAIL, results)) == [rule]
+        found = next(entry for entry in RULES if entry.name == rule)
+        with pytest.raises(Failed, match="expected 401, 403 or no TLS connection"):
+            await found.check(trial)
 
 
 def test_without_a_hook_the_kit_says_what_it_could_not_check(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from flotta.configuration_api.conformance.catalogue import RULES
+from flotta.configuration_api.conformance.certificates import require_comparable
 from flotta.configuration_api.conformance.hook import CommandHook, Hook, NoHook
 from flotta.configuration_api.conformance.outcomes import Unreachable
 from flotta.configuration_api.conformance.run import Result, Verdict, run_rules
@@ -20,6 +21,7 @@ from flotta.identity.ssl_contexts import client_context
 from flotta.protocol.store_url import checked_url
 
 FAILED, UNUSABLE = 1, 2  # exit statuses
+LONGEST_HOLD, LONGEST_TIMEOUT = 60, 60  # seconds
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -41,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
 async def _run(options: argparse.Namespace) -> Counter[Verdict]:
     _check(options)
     counts: Counter[Verdict] = Counter()
-    hook: Hook = CommandHook(options.hook) if options.hook else NoHook()
+    hook: Hook = NoHook() if options.hook is None else CommandHook(options.hook)
     async with StoreClient(options.url, _tls(options, options.cert, options.key)) as client:
         await client.require_reachable()
         trial = Trial(
@@ -78,6 +80,23 @@ def _check(options: argparse.Namespace) -> None:
         if bool(getattr(options, one)) != bool(getattr(options, other)):
             flags = (f"--{name.replace('_', '-')}" for name in (one, other))
             raise ValueError(f"{' and '.join(flags)} belong together")
+    _check_numbers(options)
+    _check_certificates(options)
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    if not 1 <= options.hold <= LONGEST_HOLD:
+        raise ValueError(f"--hold must be 1 to {LONGEST_HOLD} seconds")
+    if not 0 < options.timeout <= LONGEST_TIMEOUT:
+        raise ValueError(f"--timeout must be more than 0, at most {LONGEST_TIMEOUT} seconds")
+
+
+def _check_certificates(options: argparse.Namespace) -> None:
+    for name in ("ca", "cert", "key", "other_cert", "other_key"):
+        if (file := getattr(options, name)) is not None and not file.is_file():
+            raise ValueError(f"--{name.replace('_', '-')} {file}: there is no such file")
+    if options.cert is not None and options.other_cert is not None:
+        require_comparable(options.cert, options.other_cert)
 
 
 def _tls(

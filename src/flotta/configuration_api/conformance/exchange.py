@@ -15,6 +15,7 @@ from flotta.protocol.json_text import decode_json
 T = TypeVar("T")
 EXCERPT = 160  # characters of a body in a sentence
 ABSENT = (404, 405, 501)  # what a store says of an addition that it does not have
+DONE = (200, 201, 204)  # what an Edge API takes for "done" in response to a PUT
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Exchange:
     headers: Mapping[str, str]
     body: bytes
     seconds: float  # until the whole response was here
-    held: bool = False  # whether the request allowed to be held
+    hold: int = 0  # seconds for which the request allowed to be held
 
     def __str__(self) -> str:
         text = printable(self.body.decode(errors="replace"), EXCERPT)
@@ -44,9 +45,9 @@ class Exchange:
             expected = " or ".join(map(str, statuses))
             raise Failed(f"{self}; expected {expected}: {because}")
 
-    def require_success(self, because: str) -> None:
-        """Raise Failed for anything but 2xx."""
-        if not self.succeeded:
+    def require_done(self, because: str) -> None:
+        """Raise Failed for what an Edge API does not take for "done"; 202 promises nothing."""
+        if self.status not in DONE:
             raise Failed(f"{self}; expected 200: {because}")
 
     def read(self, type_: type[T], what: str) -> T:

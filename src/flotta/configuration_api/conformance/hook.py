@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Protocol
@@ -50,10 +51,15 @@ class NoHook:
 
 
 class CommandHook:
-    """Runs `COMMAND approve NAMESPACE ID`, and so on; `COMMAND` is split as a shell does."""
+    """Runs `COMMAND approve NAMESPACE ID`, and so on; `COMMAND` is split as a shell does.
+
+    Raises ValueError for a command that cannot be started.
+    """
 
     def __init__(self, command: str) -> None:
         self._words = shlex.split(command)
+        if not self._words or shutil.which(self._words[0]) is None:
+            raise ValueError(f"--hook {command!r}: there is no such command that can be started")
 
     async def approve(self, namespace: str, device_id: str) -> None:
         """Run `COMMAND approve NAMESPACE ID`."""
@@ -78,13 +84,7 @@ class CommandHook:
             return
 
     async def _run(self, *words: str) -> None:
-        process = await asyncio.create_subprocess_exec(
-            *self._words,
-            *words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+        process = await self._start(*words)
         try:
             async with asyncio.timeout(SECONDS):
                 output, _ = await process.communicate()
@@ -95,3 +95,15 @@ class CommandHook:
         if process.returncode:
             text = printable(output.decode(errors="replace").strip(), 300)
             raise Failed(f"the hook `{' '.join(words)}` ended with {process.returncode}: {text}")
+
+    async def _start(self, *words: str) -> asyncio.subprocess.Process:
+        try:
+            return await asyncio.create_subprocess_exec(
+                *self._words,
+                *words,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+        except OSError as error:  # a script without its first line, or of another machine
+            raise Failed(f"the hook `{words[0]}` cannot be started: {error}") from error

@@ -32,10 +32,14 @@ class Result:
 
 async def run_rules(trial: Trial) -> AsyncIterator[Result]:
     """Yield the result of each rule; at the end the hook may forget the devices of the run."""
-    for number, rule in enumerate(RULES, 1):
-        yield await _run_rule(number, rule, trial)
-    for device in trial.devices:
-        await trial.hook.forget(device.namespace, device.device_id)
+    try:
+        for number, rule in enumerate(RULES, 1):
+            yield await _run_rule(number, rule, trial)
+    finally:
+        for device in trial.devices:
+            if not device.may_be_on_record:
+                continue
+            await trial.hook.forget(device.namespace, device.device_id)
 
 
 async def _run_rule(number: int, rule: Rule, trial: Trial) -> Result:

@@ -77,7 +77,7 @@ class StoreClient:
             raise Failed(f"{method} /{path} got no response: {error or type(error)}") from error
         status, received, data = found
         seconds = time.monotonic() - started
-        exchange = Exchange(method, path, status, received, data, seconds, hold > 0)
+        exchange = Exchange(method, path, status, received, data, seconds, hold)
         self.exchanges.append(exchange)
         return exchange
 

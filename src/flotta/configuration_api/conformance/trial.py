@@ -18,9 +18,12 @@ from flotta.configuration_api.conformance.hook import Hook
 from flotta.configuration_api.conformance.outcomes import Failed, Skipped
 from flotta.configuration_api.conformance.store_client import StoreClient
 from flotta.protocol.models import (
+    DataConfiguration,
+    DataPath,
     DeviceConfiguration,
     DeviceConfigurationMessage,
     HeartbeatConfiguration,
+    Secret,
     Workload,
 )
 
@@ -66,12 +69,12 @@ class Trial:
         try:
             await self.approve(device)
             exchange = await device.register()
-            namespace = (await device.status()).namespace
+            found = await device.status()
         except Failed as error:
             raise Skipped(f"no device could join: {error}") from error
         if not exchange.succeeded:
             raise Skipped(f"no device could join: {exchange}")
-        device.namespace = namespace or device.namespace
+        device.take_certificate(found)
         return device
 
     async def shared(self) -> Candidate:
@@ -88,12 +91,26 @@ class Trial:
 
     async def configure(self, device: Candidate, *workloads: str) -> None:
         """Give a device a configuration with workloads of these names; raises Skipped."""
+        message = configuration(*workloads)
+        message.device_id = device.device_id
+        content = msgspec.json.encode(message)
         try:
-            await self.hook.configure(
-                device.namespace, device.device_id, configuration(device, *workloads)
-            )
+            await self.hook.configure(device.namespace, device.device_id, content)
         except Failed as error:
             raise Skipped(str(error)) from error
+
+    async def unregister(self, device: Candidate) -> None:
+        """Record the wish that a device goes; raises Skipped."""
+        try:
+            await self.hook.unregister(device.namespace, device.device_id)
+        except Failed as error:
+            raise Skipped(str(error)) from error
+
+    async def leaving(self) -> Candidate:
+        """Return a device that joined and is to go; raises Skipped."""
+        device = await self.joined()
+        await self.unregister(device)
+        return device
 
     async def configuration_of(self, device: Candidate) -> Exchange:
         """Return the response with its configuration; raises Skipped if there is none."""
@@ -103,13 +120,20 @@ class Trial:
         return exchange
 
 
-def configuration(device: Candidate, *workloads: str) -> bytes:
-    """Return the JSON of a configuration with workloads of these names."""
-    specification = "containers:\n- name: one\n  image: registry.example.com/one:1\n"
-    return msgspec.json.encode(
-        DeviceConfigurationMessage(
-            device_id=device.device_id,
-            configuration=DeviceConfiguration(heartbeat=HeartbeatConfiguration()),
-            workloads=[Workload(name=name, specification=specification) for name in workloads],
-        )
+def configuration(*workloads: str) -> DeviceConfigurationMessage:
+    """Return a configuration with workloads of these names, and something in every section."""
+    return DeviceConfigurationMessage(
+        configuration=DeviceConfiguration(heartbeat=HeartbeatConfiguration(period_seconds=37)),
+        secrets=[Secret(name="conformance", data='{"key":"dmFsdWU="}')],
+        workloads=[_workload(name) for name in workloads],
+    )
+
+
+def _workload(name: str) -> Workload:
+    return Workload(
+        name=name,
+        specification="containers:\n- name: one\n  image: registry.example.com/one:1\n",
+        configmaps=["kind: ConfigMap\nmetadata:\n  name: conformance\ndata:\n  key: value\n"],
+        data=DataConfiguration(egress=[DataPath(source="logs", target="logs")]),
+        labels={"conformance": name},
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Awaitable, Callable
 
-from flotta.configuration_api.conformance.exchange import ABSENT
+from flotta.configuration_api.conformance.candidate import Candidate
+from flotta.configuration_api.conformance.exchange import ABSENT, Exchange
 from flotta.configuration_api.conformance.outcomes import Failed, Skipped
 from flotta.configuration_api.conformance.rule import rule
 from flotta.configuration_api.conformance.store_client import StoreClient
 from flotta.configuration_api.conformance.trial import Trial
+from flotta.protocol.configuration_api import CHANGES
 
 REFUSED = (401, 403)
 
@@ -41,15 +44,32 @@ async def unknown_path(trial: Trial) -> None:
 
 
 async def _require_refused(trial: Trial, tls: ssl.SSLContext | None, who: str) -> None:
-    """Raise Failed unless a connection or its request is refused."""
-    path = trial.new_device().path("registration")
+    """Raise Failed unless connections or their requests are refused, whatever they ask for."""
+    device = trial.new_device()
     async with StoreClient(trial.url, tls) as client:
-        try:
-            exchange = await client.send("GET", path)
-        except Failed as error:
-            if isinstance(error.__cause__, TimeoutError):
-                raise
-            return
+        stranger = Candidate(client, device.namespace, device.device_id)
+        for request in (
+            stranger.ask_status,
+            stranger.ask_configuration,
+            stranger.ask_playbooks,
+            lambda: stranger.beat({"status": "up"}),
+            stranger.enrol,
+            stranger.register,
+        ):
+            await _refused(trial, request, REFUSED, who)
+        for addition in (stranger.disconnect, lambda: client.send("GET", f"{CHANGES}?after=0")):
+            await _refused(trial, addition, (*REFUSED, *ABSENT), who)
+
+
+async def _refused(
+    trial: Trial, request: Callable[[], Awaitable[Exchange]], statuses: tuple[int, ...], who: str
+) -> None:
+    try:
+        exchange = await request()
+    except Failed as error:
+        if isinstance(error.__cause__, TimeoutError):
+            raise
+        return
     trial.client.exchanges.append(exchange)
-    if exchange.status not in REFUSED:
+    if exchange.status not in statuses:
         raise Failed(f"{exchange} for {who}; expected 401, 403 or no TLS connection")

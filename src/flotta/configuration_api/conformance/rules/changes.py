@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 
 from flotta.configuration_api.conformance.candidate import Candidate
 from flotta.configuration_api.conformance.exchange import ABSENT, Exchange
@@ -14,6 +16,7 @@ from flotta.protocol.configuration_api import CHANGES, Changes
 FORM = '`{"version": N, "devices": ["namespace/id"], "complete": true}`'
 BEYOND = 1_000_000_000  # changes that no store has made since
 LONG = 30  # seconds for which a request may be held that something else is to end
+IDLE = 10  # seconds for which a request may be held that is not to be held
 EXACT = 2**53  # whole numbers below it are exact in every language
 
 
@@ -29,26 +32,34 @@ async def changes_form(trial: Trial) -> None:
 async def changes_of_configurations(trial: Trial) -> None:
     """Configure a device while a request is held."""
     device = await trial.shared()
-    begin = (await _changes(trial, 0)).version
-    held = asyncio.create_task(_named(trial, device, begin, LONG))
-    try:
-        await trial.configure(device, f"changed-{len(trial.client.exchanges)}")
-        await held
-    finally:
-        held.cancel()
+    workload = f"changed-{len(trial.client.exchanges)}"
+    await _named_at_once(trial, device, lambda: trial.configure(device, workload))
 
 
 @rule("changes-of-registrations", "A device that registers is named.")
 async def changes_of_registrations(trial: Trial) -> None:
-    """Let a device join and ask what changed."""
-    begin = (await _changes(trial, 0)).version
-    await _named(trial, await trial.joined(), begin, trial.limits.hold)
+    """Let an approved device register and ask what changed."""
+    device = trial.new_device()
+    await trial.approve(device)
+    begin = await _newest(trial)
+    if not (exchange := await device.register()).succeeded:
+        raise Skipped(f"the device cannot register: {exchange}")
+    device.take_certificate(await device.status())
+    await _named(trial, device, begin, trial.limits.hold)
+
+
+@rule("changes-of-wishes", "The wish that a device goes ends the wait, and the device is named.")
+async def changes_of_wishes(trial: Trial) -> None:
+    """Record the wish while a request is held."""
+    await _newest(trial)
+    device = await trial.joined()
+    await _named_at_once(trial, device, lambda: trial.unregister(device))
 
 
 @rule("changes-hold", "While nothing changes, a request is held for as long as `Prefer` says.")
 async def changes_hold(trial: Trial) -> None:
     """Ask for what changes after the newest version."""
-    begin = (await _changes(trial, 0)).version
+    begin = await _newest(trial)
     exchange = await _ask(trial, begin, trial.limits.hold)
     found = exchange.read(Changes, FORM)
     if found.devices:
@@ -62,15 +73,42 @@ async def changes_hold(trial: Trial) -> None:
         )
 
 
-@rule("changes-unknown-version", "A version that the store did not give gets `complete: false`.")
+@rule(
+    "changes-unknown-version",
+    "A version that the store did not give gets `complete: false` at once.",
+)
 async def changes_unknown_version(trial: Trial) -> None:
     """Ask for a version of the future, as after a loss of data."""
-    beyond = (await _changes(trial, 0)).version + BEYOND
-    exchange = await _ask(trial, beyond, trial.limits.hold)
+    beyond = await _newest(trial) + BEYOND
+    exchange = await _ask(trial, beyond, IDLE)
     if exchange.read(Changes, FORM).complete:
         raise Failed(
             f"{exchange}; expected complete: false: an Edge API that knows a newer version than "
             "the store would miss what changes until the store comes to that version"
+        )
+    if exchange.seconds >= IDLE:
+        raise Failed(
+            f"{exchange} after {exchange.seconds:.1f} s; expected at once: until then the Edge API "
+            "goes by what it knew before the store lost its changes"
+        )
+
+
+async def _named_at_once(
+    trial: Trial, device: Candidate, change: Callable[[], Awaitable[None]]
+) -> None:
+    """Make a change while a request is held; raises Failed unless that ends it."""
+    begin = await _newest(trial)
+    held = asyncio.create_task(_named(trial, device, begin, LONG))
+    try:
+        await change()
+        changed = time.monotonic()
+        await held
+    finally:
+        held.cancel()
+    if (seconds := time.monotonic() - changed) > trial.limits.response:
+        raise Failed(
+            f"the held request named {device} {seconds:.1f} s after it changed; expected at once: "
+            "the device waits for that"
         )
 
 
@@ -85,6 +123,17 @@ async def _named(trial: Trial, device: Candidate, after: int, hold: int) -> None
         if not found.devices or found.version <= version:
             raise Failed(f"{exchange}, although {device} changed after {after}; expected its name")
         version = found.version
+
+
+async def _newest(trial: Trial) -> int:
+    """Return the newest version; a store may give all of its changes bit by bit."""
+    found = await _changes(trial, 0)
+    while found.complete and found.devices:
+        later = await _changes(trial, found.version)
+        if later.version <= found.version:
+            break
+        found = later
+    return found.version
 
 
 async def _changes(trial: Trial, after: int) -> Changes:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from flotta.configuration_api.conformance.candidate import Candidate
+from flotta.configuration_api.conformance.comparison import find_difference
 from flotta.configuration_api.conformance.exchange import Exchange
 from flotta.configuration_api.conformance.outcomes import Failed, Skipped
 from flotta.configuration_api.conformance.rule import rule
-from flotta.configuration_api.conformance.trial import Trial
+from flotta.configuration_api.conformance.trial import Trial, configuration
 from flotta.protocol.configuration_api import ConfigurationResponse
 from flotta.protocol.models import DeviceConfigurationMessage
 
@@ -16,15 +17,63 @@ FORM = 'an object `{"device-configuration": {…}}`'
 ETAG = "etag"
 
 
-@rule("configuration-delivered", "A configured device gets what was configured, as an object.")
+@rule(
+    "unconfigured-has-no-configuration",
+    "A registered device that nobody has configured gets 404, no configuration.",
+)
+async def unconfigured_has_no_configuration(trial: Trial) -> None:
+    """Ask for the configuration of a device that has just joined."""
+    exchange = await (await trial.joined()).ask_configuration()
+    exchange.require(404, because="an empty configuration would remove the device's workloads")
+
+
+@rule(
+    "enrolled-has-no-configuration",
+    "A device that is configured and has enrolled, but not registered, gets 404.",
+)
+async def enrolled_has_no_configuration(trial: Trial) -> None:
+    """Configure a device that has not joined yet."""
+    device = trial.new_device()
+    if not (exchange := await device.enrol()).succeeded:
+        raise Skipped(f"the device cannot enrol: {exchange}")
+    await trial.configure(device, "one")
+    exchange = await device.ask_configuration()
+    exchange.require(404, because="the device is not registered, and Secrets are not for it")
+
+
+@rule("leaving-has-no-configuration", "A configured device that is to go gets 404.")
+async def leaving_has_no_configuration(trial: Trial) -> None:
+    """Configure a device and record the wish that it goes."""
+    device = await trial.joined()
+    await trial.configure(device, "one")
+    await trial.unregister(device)
+    exchange = await device.ask_configuration()
+    exchange.require(404, because="the device is not registered any more")
+
+
+@rule(
+    "configuration-delivered",
+    "A configured device gets all of what was configured, as an object, lists in their order.",
+)
 async def configuration_delivered(trial: Trial) -> None:
-    """Configure a device and ask for it."""
+    """Configure a device and compare."""
     device = await _configured(trial, "one", "two")
     exchange = await device.ask_configuration()
     exchange.require(200, because="the device is registered and was configured")
-    names = [workload.name for workload in _message(exchange).workloads or ()]
-    if names != ["one", "two"]:
-        raise Failed(f"{exchange}; the workloads are {names}; expected ['one', 'two']")
+    found = msgspec.json.decode(_content(exchange))
+    put = msgspec.to_builtins(configuration("one", "two"))
+    if difference := find_difference(put, found):
+        raise Failed(f"{exchange.method} /{exchange.path}: {difference}")
+
+
+@rule("configuration-empty", "A configuration without workloads is delivered, not withheld.")
+async def configuration_empty(trial: Trial) -> None:
+    """Configure a device that had workloads with none."""
+    device = await _configured(trial)
+    exchange = await device.ask_configuration()
+    exchange.require(200, because="somebody configured it so: the device is to run no workloads")
+    if names := [workload.name for workload in _message(exchange).workloads or ()]:
+        raise Failed(f"the workloads are {names}; expected none: somebody removed them")
 
 
 @rule("configuration-named", "A configuration has the `device_id` and a `version`.")
@@ -38,16 +87,20 @@ async def configuration_named(trial: Trial) -> None:
         raise Failed("version is missing; expected a text that changes when the content does")
 
 
-@rule("configuration-stable", "Without a change, two requests get the same configuration.")
+@rule(
+    "configuration-stable",
+    "Without a change, requests get the same configuration and `version`, also after heartbeats "
+    "and after the same was put again.",
+)
 async def configuration_stable(trial: Trial) -> None:
-    """Ask three times."""
+    """Ask again, after a heartbeat, and after the same configuration."""
     device = await _configured(trial, "one", "two", "three")
-    bodies = [_content(await trial.configuration_of(device)) for _ in range(3)]
-    if len(set(bodies)) > 1:
-        raise Failed(
-            "nothing was changed, but the configuration differs from one request to the next; "
-            "expected the same bytes, lists in the same order: devices compare them"
-        )
+    first = _content(await trial.configuration_of(device))
+    await _require_same(trial, device, first, "between two requests")
+    await device.beat({"status": "up"})
+    await _require_same(trial, device, first, "but the device reported")
+    await trial.configure(device, "one", "two", "three")
+    await _require_same(trial, device, first, "but the same was put again")
 
 
 @rule("configuration-version", "`version` changes when the content does.")
@@ -62,6 +115,15 @@ async def configuration_version(trial: Trial) -> None:
             f"the version is {after!r} before and after another configuration; expected another: "
             "devices would not take it over"
         )
+
+
+@rule("configuration-etag", "`ETag`, where a store sends it, is the `version` in quotes.")
+async def configuration_etag(trial: Trial) -> None:
+    """Compare both."""
+    exchange = await trial.configuration_of(await _configured(trial, "one"))
+    tag, version = _tag(exchange), _message(exchange).version
+    if tag != f'"{version}"':
+        raise Failed(f'the ETag is {tag}, the version {version!r}; expected "{version}"')
 
 
 @rule("configuration-not-modified", "`ETag`, where a store sends it, in If-None-Match gets 304.")
@@ -85,6 +147,15 @@ async def configuration_modified(trial: Trial) -> None:
     exchange.require(200, because=f"the configuration changed since the ETag {tag}")
     if exchange.headers.get(ETAG) == tag:
         raise Failed(f"the ETag is {tag} before and after a change; expected another")
+
+
+async def _require_same(trial: Trial, device: Candidate, first: bytes, what: str) -> None:
+    """Raise Failed unless the device gets the same bytes as at first."""
+    if _content(await trial.configuration_of(device)) != first:
+        raise Failed(
+            f"nothing was changed {what}, and the configuration differs; expected the same bytes, "
+            "lists in the same order, the same version: devices compare them"
+        )
 
 
 async def _configured(trial: Trial, *workloads: str) -> Candidate:
