@@ -30,8 +30,12 @@ from configuration_site import PROGRAM, ConfigurationSite, Pki, configuration_ap
 from edge_site import SOURCE
 from old_store import old_store
 
+from flotta.configuration_api.conformance.__main__ import main
 from flotta.configuration_api.conformance.catalogue import RULES
+from flotta.configuration_api.conformance.certificates import require_comparable
+from flotta.configuration_api.conformance.hook import CommandHook
 from flotta.configuration_api.conformance.outcomes import Failed
+from flotta.configuration_api.conformance.rules.joining import namespaces_apart
 from flotta.configuration_api.conformance.run import Result, Verdict, run_rules
 from flotta.configuration_api.conformance.store_client import StoreClient
 from flotta.configuration_api.conformance.trial import Trial
@@ -203,10 +207,12 @@ def test_without_a_hook_the_kit_says_what_it_could_not_check(tmp_path: Path) -> 
         done = run_kit(site, site.url, *QUICK)
     assert done.returncode == 0, done.stdout
     assert "it needs --hook, which is called with `configure NAMESPACE ID FILE`" in done.stdout
-    assert "pass  15 registration-recorded" in done.stdout, "the store approves by itself"
+    assert "pass  16 registration-recorded" in done.stdout, "the store approves by itself"
 
 
-def test_the_kit_says_why_it_cannot_check(site: ConfigurationSite) -> None:
+def test_the_kit_says_why_it_cannot_check(
+    site: ConfigurationSite, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert site.pki is not None
     url = f"https://127.0.0.1:{site.port}"
     for options, sentence in (
@@ -216,11 +222,46 @@ def test_the_kit_says_why_it_cannot_check(site: ConfigurationSite) -> None:
         ([url], "cannot be reached"),
         (["http://127.0.0.1:1"], "cannot be reached"),
         ([url, "--namespace", "A"], "--namespace must be"),
+        ([url, "--hold", "0"], "--hold must be 1 to 60"),
+        ([url, "--timeout", "nan"], "--timeout must be more than 0"),
+        ([url, "--ca", "nofile"], "--ca nofile: there is no such file"),
+        ([url, "--ca", site.pki.ca, "--hook", " "], "there is no such command"),
+        ([url, "--ca", site.pki.ca, "--hook", "./nothing.sh"], "there is no such command"),
     ):
-        done = run_kit(site, *options)
-        assert done.returncode == 2, done.stdout
-        assert sentence in done.stderr
-        assert "Traceback" not in done.stderr
+        with pytest.raises(SystemExit) as ended:
+            main(list(map(str, options)))
+        assert ended.value.code == 2
+        assert sentence in capsys.readouterr().err
+
+
+async def test_a_hook_that_the_system_cannot_start_fails_what_needs_it(tmp_path: Path) -> None:
+    script = tmp_path / "hook"
+    script.write_bytes(b"\x7fELF nothing that runs")
+    script.chmod(0o700)
+    hook = CommandHook(str(script))
+    with pytest.raises(Failed, match="the hook `approve` cannot be started"):
+        await hook.approve("default", "d")
+    await hook.forget("default", "d")
+
+
+def test_the_other_certificate_must_show_something(tmp_path: Path) -> None:
+    directories = tmp_path / "one", tmp_path / "other"
+    for directory in directories:
+        directory.mkdir()
+    own, foreign = map(Pki.create, directories)
+    client = own.files("client").certificate
+    require_comparable(client, own.files("device").certificate)
+    with pytest.raises(ValueError, match="of another CA than --cert"):
+        require_comparable(client, foreign.files("device").certificate)
+    with pytest.raises(ValueError, match="as --cert is"):
+        require_comparable(client, client)
+    with pytest.raises(ValueError, match="not a certificate in PEM"):
+        require_comparable(client, own.files("device").key)
+
+
+async def test_the_namespaces_differ_whatever_that_of_the_kit_is_called(tmp_path: Path) -> None:
+    async with broken_store(tmp_path, None) as (url, hook), StoreClient(url) as client:
+        await namespaces_apart.check(Trial(client, url, hook, "conformance-other", PATIENT))
 
 
 def test_the_rules_can_be_listed(site: ConfigurationSite) -> None:
