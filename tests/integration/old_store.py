@@ -39,7 +39,7 @@ class OldStore:
         content = self.configurations.get(name_of(request))
         if not self.has_joined(name_of(request)) or content is None:
             return web.json_response({"message": "not found"}, status=404)
-        # The version is the time, as it were: v0.2 changes it without a change of the content.
+        # Any text will do that changes with the content.
         text = f'{{"version":"{abs(hash(content))}",' + content.decode()[1:]
         return web.Response(
             text=f'{{"device-configuration":{text}}}', content_type="application/json"
