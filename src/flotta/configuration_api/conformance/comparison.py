@@ -31,7 +31,7 @@ def find_difference(put: object, found: object, place: str = "") -> str:
 
 
 def _same_content(put: object, found: object) -> bool:
-    """Tell whether two texts are the same object in YAML or JSON: a store may write it anew."""
+    """Tell whether two texts are the same object in YAML or JSON: a store may encode it again."""
     if not (isinstance(put, str) and isinstance(found, str)):
         return False
     try:
