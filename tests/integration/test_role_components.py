@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from overlaid_host import OverlaidHost, said
 
+from flotta.identity.authority import Authority
+
 UNITS = "/etc/systemd/system"
 CERTIFICATES = "/var/lib/flotta/edge-api/certificates"
 STANDALONE = {"operator_components": ["edge_api", "configuration_api"]}
@@ -49,7 +51,7 @@ def certify(host: OverlaidHost) -> None:
 
 def test_an_edge_api_stands_alone_with_its_data_store(host: OverlaidHost) -> None:
     tried = said(run(host, "--check", "--diff", **STANDALONE))
-    assert "flotta-apiserver" not in tried
+    assert "/etc/flotta/apiserver.env" not in tried
     assert installed(host) == set()
     certify(host)
     run(host, **STANDALONE)
@@ -77,21 +79,60 @@ def test_an_edge_api_stands_alone_with_its_data_store(host: OverlaidHost) -> Non
     assert "apiserver" not in unit
     assert changed_nothing(run(host, **STANDALONE))
     host.write("/var/lib/flotta/configuration-api/state.db")
+    certificate = host.write(f"{CERTIFICATES}/flotta-ca/ca.crt")
     run(host, **STANDALONE, operator_state="absent")
     assert installed(host) == set()
-    assert host.path(f"{CERTIFICATES}/flotta-configuration-api/request").exists()
+    assert certificate.exists()
+    # Nobody needs it any more, and the Edge API would renew it for ever.
+    assert not host.path(f"{CERTIFICATES}/flotta-configuration-api").exists()
     run(host, **STANDALONE, operator_state="absent", operator_delete_data=True)
     assert not any("flotta" in path for path in host.written())
+
+
+def refused(host: OverlaidHost, sentence: str, **inputs: object) -> None:
+    """See that a run says the sentence and leaves everything as it is."""
+    before = {path: host.path(path).lstat().st_mtime_ns for path in host.written()}
+    done = host.run("flotta.edge.control_plane", **inputs)
+    assert sentence in said(done), done.stdout[-4000:]
+    assert done.returncode != 0
+    assert "changed=0" in done.stdout
+    assert {path: host.path(path).lstat().st_mtime_ns for path in host.written()} == before
+
+
+def test_a_fleet_keeps_its_ca_whatever_components_are_asked_for(host: OverlaidHost) -> None:
+    both = {"operator_components": ["edge_api", "operator"]}
+    certificate = host.write(f"{CERTIFICATES}/flotta-ca/ca.crt")
+    refused(host, "The CA of the fleet is in", **both)
+    certificate.unlink()
+    certificate.parent.rmdir()
+    # The operator was uninstalled, and its data stayed.
+    host.write("/etc/flotta/kubeconfig/edge-api.kubeconfig")
+    host.write("/var/lib/flotta/apiserver/state.db")
+    refused(host, "the data of its resource API are there", **STANDALONE)
+    refused(host, "has no resource API", operator_components=["edge_api"])
+
+
+def test_an_edge_api_keeps_the_resource_api_that_it_uses(host: OverlaidHost) -> None:
+    unit = "LoadCredential=kubeconfig:/etc/flotta/kubeconfig/edge-api.kubeconfig\n"
+    edge_api = host.write(f"{UNITS}/flotta-edge-api.service", unit)
+    host.write(f"{UNITS}/flotta-apiserver.service")
+    absent = {"operator_components": ["operator"], "operator_state": "absent"}
+    refused(host, "could not start again without it", **absent)
+    edge_api.write_text("")
+    assert "could not start" not in said(run(host, "--check", **absent))
 
 
 @pytest.mark.deep
 def test_a_part_is_uninstalled_and_the_others_stay(host: OverlaidHost) -> None:
     certify(host)
-    run(host, **STANDALONE, operator_remote_backend_ca_pem="PEM")
-    assert host.path("/etc/flotta/remote-backend-ca.crt").read_text().endswith("\nPEM")
+    ca_pem = Authority.create("CA of the store").certificate_pem.decode()
+    run(host, **STANDALONE, operator_remote_backend_ca_pem=ca_pem)
+    assert host.path("/etc/flotta/remote-backend-ca.crt").read_text().endswith(f"\n{ca_pem}")
+    run(host, **STANDALONE)
+    assert not host.path("/etc/flotta/remote-backend-ca.crt").exists()
     before = installed(host)
     given = {"operator_components": ["configuration_api"], "operator_state": "absent"}
-    run(host, **given)
+    assert "flotta-edge-api on box stays and needs a data store" in said(run(host, **given))
     assert {path for path in before - installed(host) if "configuration-api" not in path} == set()
     assert {path for path in installed(host) if "configuration-api" in path} == set()
     assert changed_nothing(run(host, **given))

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from flotta.identity.authority import Authority
 from servers.api_server import KubernetesApi
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,14 @@ SERVERS: dict[str, tuple[dict[str, Any], str]] = {
     "balancer-6": ({**BALANCER, "operator_endpoint": "[2001:db8::7]:8043"}, "[2001:db8::7]:8043"),
     "balancer-named": ({**BALANCER, "operator_address": "edge.example"}, "edge.example:8043"),
 }
+STORED = {
+    "operator_components": ["edge_api"],
+    "operator_backend": "remote",
+    "operator_remote_backend_url": "https://store.example:8443",
+}
+NOTHING = {"operator_components": [], **HERE}
+CA = Authority.create("CA of the store").certificate_pem.decode()
+DAMAGED = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
 
 
 def playbook(
@@ -217,6 +226,11 @@ def test_components_that_would_not_work_on_a_machine_are_refused(tmp_path: Path)
         "nameless": {"operator_components": ["edge_api"], **remote},
         "uncertified": {"operator_components": ["configuration_api"]},
         "double": {"operator_components": ["edge_api", "operator", "configuration_api"]},
+        "fleetless": {"operator_components": ["operator"], **remote},
+        "mistaken": {**STORED, "operator_remote_backend_url": "https://u:hunter2@store:8443"},
+        "endless": {**STORED, "operator_remote_backend_timeout": "5 seconds"},
+        "damaged": {**STORED, "operator_remote_backend_ca_pem": DAMAGED},
+        "trusting": {**STORED, "operator_remote_backend_ca_pem": CA},
     }
     role = {"name": "flotta.edge.operator", "tasks_from": "embedded/inputs"}
     play = {"hosts": "all", "vars": HERE, "tasks": [{"ansible.builtin.include_role": role}]}
@@ -226,10 +240,23 @@ def test_components_that_would_not_work_on_a_machine_are_refused(tmp_path: Path)
         "operator_remote_backend_url is not set; set it to the URL of the data store",
         "uncertified has no such Edge API. Use [edge_api, configuration_api]",
         "double has a resource API. Use [edge_api, configuration_api]",
+        "operator_components has operator, which works with a fleet in the resource API only",
+        "operator_remote_backend_url is not the URL of a data store",
+        "operator_remote_backend_timeout is not a duration from 10ms to 1h",
+        "operator_remote_backend_ca_pem does not contain certificates in PEM form",
     ):
         assert sentence in said
+    assert "hunter2" not in said
     recap = said.split("PLAY RECAP")[1]
-    assert (recap.count("failed=1"), recap.count("failed=0")) == (4, 2)
+    assert (recap.count("failed=1"), recap.count("failed=0")) == (8, 3)
+
+
+def test_a_role_without_components_does_not_look_as_if_it_had_done_something(
+    tmp_path: Path,
+) -> None:
+    role = {"ansible.builtin.include_role": {"name": "flotta.edge.operator"}}
+    said = playbook(tmp_path, {"hosts": "all", "tasks": [role]}, {"box": NOTHING})
+    assert "operator_components is empty. Name at least one component" in said
 
 
 def test_inputs_reach_the_objects_and_the_address_reaches_devices(
