@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from flotta.identity.authority import Authority
+from flotta.identity.keys import key_to_pem, new_key, public_key_fingerprint
 from servers.api_server import KubernetesApi
 
 ROOT = Path(__file__).parents[2]
@@ -257,6 +258,54 @@ def test_a_role_without_components_does_not_look_as_if_it_had_done_something(
     role = {"ansible.builtin.include_role": {"name": "flotta.edge.operator"}}
     said = playbook(tmp_path, {"hosts": "all", "tasks": [role]}, {"box": NOTHING})
     assert "operator_components is empty. Name at least one component" in said
+
+
+STORE_COMMAND = """#!/bin/sh
+echo "$*" >>{calls}
+[ "$1" = approve ] || {{ echo "flotta-configuration-api: $STORE_SAYS" >&2; exit 1; }}
+echo "$2 may register"
+"""
+
+
+def test_only_the_key_on_the_device_is_approved_and_only_the_unknown_may_go(tmp_path: Path) -> None:
+    calls, programs = tmp_path / "calls", tmp_path / "bin"
+    programs.mkdir()
+    (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (programs / "flotta-configuration-api").write_text(STORE_COMMAND.format(calls=calls))
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    key = new_key()
+    for place in ("asked/device/pending.pem", "joined/device/current/key.pem"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_bytes(key_to_pem(key))
+    hosts = {
+        "silent": {**HERE, "part": "approval"},
+        "asked": {**HERE, "part": "approval"},
+        "joined": {**HERE, "part": "approval"},
+        "unknown": {**HERE, "part": "leaving", "answer": "it is not registered here, so nothing"},
+        "locked": {**HERE, "part": "leaving", "answer": "the database is locked"},
+    }
+    facts = {
+        "device_control_plane_host": "{{ inventory_hostname }}",
+        "device_ready_timeout": 1,
+        "__device_programs": str(programs),
+        "__device_identity": f"{tmp_path}/{{{{ inventory_hostname }}}}",
+        "__device_has_reference_store": True,
+    }
+    role = {"name": "flotta.edge.device", "tasks_from": "{{ part }}"}
+    environment = {"STORE_SAYS": "{{ answer | default('') }}"}
+    tasks = [{"ansible.builtin.include_role": {**role, "apply": {"environment": environment}}}]
+    said = playbook(tmp_path, {"hosts": "all", "tasks": tasks}, hosts, "-e", json.dumps(facts))
+    assert "silent did not ask to join within 1 s" in said
+    approved = {line for line in calls.read_text().splitlines() if line.startswith("approve")}
+    fingerprint = public_key_fingerprint(key.public_key())
+    assert approved == {
+        f"approve default/{name} --key {fingerprint}" for name in ("asked", "joined")
+    }
+    recap = said.split("PLAY RECAP")[1].split()
+    failed = {name: recap[recap.index(name) + 5] for name in hosts}
+    wanted = ("silent", "locked")
+    assert failed == {name: f"failed={int(name in wanted)}" for name in hosts}, said
 
 
 def test_inputs_reach_the_objects_and_the_address_reaches_devices(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,22 @@ def test_a_file_that_is_no_kubeconfig_is_no_traceback(tmp_path: Path, content: s
     path = tmp_path / "kubeconfig"
     path.write_text(content)
     assert "no usable kubeconfig" in said(path)
+
+
+def test_a_machine_with_a_data_store_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setattr("flotta.cli.connection.LOCAL_CERTIFICATES", tmp_path)
+    monkeypatch.setattr("flotta.cli.kubeconfig.LOCAL_KUBECONFIG", tmp_path / "none")
+    with pytest.raises(SystemExit) as ended:
+        main(["status"])
+    assert "flotta-configuration-api list" in str(ended.value.code)
+
+
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    text = "from flotta.cli.configuration_api import _print; _print('x' * 10 ** 6)"
+    command = f'"{sys.executable}" -c "{text}" | head -c 1'
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "x", "")

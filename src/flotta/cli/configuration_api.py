@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from flotta.cli.commands import run_command
@@ -19,7 +20,15 @@ def main(arguments: list[str] | None = None) -> None:
     except ValueError as error:
         sys.exit(f"flotta-configuration-api: {error}")
     if result is not None:
-        print(result)
+        _print(str(result))
+
+
+def _print(text: str) -> None:
+    """Print a text, of which a program such as `head` may take the beginning only."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
 
 
 def _parser() -> argparse.ArgumentParser:

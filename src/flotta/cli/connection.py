@@ -15,6 +15,15 @@ from flotta.resources.client import ApiError, Client, Forbidden, NotFound, Unrea
 
 Result = TypeVar("Result")
 
+# Where the role operator lets an Edge API without a resource API keep its certificates.
+LOCAL_CERTIFICATES = Path("/var/lib/flotta/edge-api/certificates/flotta-ca")
+STORED = (
+    "this machine has no resource API: a data store has the devices. Ask the store, the reference "
+    "server with flotta-configuration-api list. The commands registration and certificates work "
+    f"with --certificates-dir {LOCAL_CERTIFICATES.parent}; for another control plane, name its "
+    "kubeconfig with --kubeconfig"
+)
+
 NOT_INSTALLED = (
     "flotta is not installed on this cluster (the CRDs of the fleet are missing); install it "
     "with the role flotta.edge.operator, or choose another cluster with --kubeconfig or --context"
@@ -47,11 +56,19 @@ async def _connect_and_work(
 async def _connect(options: argparse.Namespace) -> Client:
     directory: Path | None = getattr(options, "certificates_dir", None)
     if directory is None:
-        return await Client.connect(find_kubeconfig(options.kubeconfig), options.context)
+        return await Client.connect(_require_kubeconfig(options.kubeconfig), options.context)
     # It loads the Edge API, which other commands do not need.
     from flotta.cli.certificates_directory import DirectoryClient  # noqa: PLC0415
 
     return DirectoryClient(directory)
+
+
+def _require_kubeconfig(given: str | None) -> str | None:
+    """Return the path, None in a pod; raises ValueError on a machine whose fleet is in a store."""
+    path = find_kubeconfig(given)
+    if path is None and LOCAL_CERTIFICATES.exists():
+        raise ValueError(STORED)
+    return path
 
 
 # What to do where the connection was refused.
