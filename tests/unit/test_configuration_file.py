@@ -27,6 +27,16 @@ def workload(**fields: object) -> dict[str, object]:
     return {"workloads": [{"name": "web", "specification": POD, **fields}]}
 
 
+def pod(**fields: object) -> dict[str, object]:
+    container = {**POD["containers"][0], **fields}
+    present = {key: value for key, value in container.items() if value is not None}
+    return workload(specification={"containers": [present]})
+
+
+def heartbeat(seconds: int) -> dict[str, object]:
+    return {"configuration": {"heartbeat": {"period_seconds": seconds}}}
+
+
 def test_what_is_text_in_the_message_may_be_written_as_it_is() -> None:
     config_map = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"key": "value"}}
     message = parse(
@@ -101,11 +111,52 @@ def test_a_configuration_may_be_empty_on_purpose() -> None:
             {"configuration": {"storage": {"s3": {"aws_secret_access_key": "a-b!"}}}},
             "configuration.storage.s3.aws_secret_access_key: it is not base64",
         ),
+        (pod(image=None), "specification.containers[0].image: it is missing"),
+        (pod(name=None), "specification.containers[0].name: it is missing"),
+        (pod(name=7), "specification.containers[0].name: it must be of type string"),
+        (pod(image=["x"]), "specification.containers[0].image: it must be of type string"),
+        (pod(env=5), "specification.containers[0].env: it must be of type array"),
+        (
+            workload(specification={"containers": POD["containers"] * 2}),
+            "specification.containers[1]: an item before it has the same name",
+        ),
+        (workload(specification={**POD, "volumes": 7}), "specification.volumes: it must be of"),
+        (workload(data={"egress": [{"source": "logs"}]}), "workloads[0].data.egress[0].target: it"),
+        (workload(data={"retention": "ever"}), 'workloads[0].data.retention: use one of "Delete"'),
+        (workload(configmaps=[{"metadata": {"name": "c"}}]), "configmaps[0]: it is not the YAML"),
+        (workload(configmaps=[{"kind": "ConfigMap"}]), "a ConfigMap with a name in metadata.name"),
+        (workload(specification="containers: [{name: a, name: b}]"), "a key is there twice"),
+        (heartbeat(-5), "configuration.heartbeat.period_seconds: it must be a number from 0"),
+        (heartbeat(2**63), "configuration.heartbeat.period_seconds: it must be a number from 0"),
         ({"secrets": ["text"]}, "Expected `object`, got `str` - at `$.secrets[0]`"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(content: object, sentence: str) -> None:
     assert sentence in refused(content)
+
+
+@pytest.mark.parametrize("key", ["on", "yes", "no", "true", "null", "1", "~", "[a]"])
+def test_a_key_that_is_no_text_is_named_with_its_place(key: str) -> None:
+    with pytest.raises(ValueError, match=r"a key is no text; quote it \(line 2, column 25\)"):
+        parse(f"secrets:\n- {{name: web, data: {{ ? {key} : aGk=}}}}")
+    assert parse(f"secrets: [{{name: web, data: {{'{key}': aGk=}}}}]").secrets
+
+
+@pytest.mark.parametrize(
+    ("text", "is_json"),
+    [
+        ("workloads: []\nworkloads: []", False),
+        ("secrets: [{name: s, data: {a: eA==, 'a': eA==}}]", False),
+        ('{"workloads": [], "workloads": []}', True),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(text: str, is_json: bool) -> None:
+    with pytest.raises(ValueError, match="a key is there twice"):
+        parse(text, is_json=is_json)
+
+
+def test_a_key_that_a_merge_brings_may_be_there_again() -> None:
+    parse("configuration: {heartbeat: {<<: {period_seconds: 5}, period_seconds: 6}}")
 
 
 def test_all_mistakes_are_named_at_once() -> None:

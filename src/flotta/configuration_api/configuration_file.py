@@ -9,22 +9,18 @@ Rules: docs/reference/configuration-api.md#the-file-of-a-configuration.
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 import yaml
 
 from flotta.configuration_api.content_rules import find_mistakes
+from flotta.configuration_api.strict_yaml import describe_error, load_strict_json, load_strict_yaml
 from flotta.configuration_api.unknown_fields import find_unknown
 from flotta.printable_text import printable
-from flotta.protocol.json_text import decode_json
 from flotta.protocol.models import DeviceConfigurationMessage
-from flotta.yaml_loader import ExcessiveYamlError, load_yaml
+from flotta.yaml_loader import ExcessiveYamlError
 
 MAX_BYTES = 3 * 1024 * 1024  # of a file
 SHOWN = 20  # mistakes that are named
-# In an error of the YAML parser: a part of the text, or the name of an alias.
-QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|(?<=alias )\*\S+")
 
 
 def parse_configuration(
@@ -61,24 +57,15 @@ def _load(data: bytes, *, is_json: bool) -> object:
         raise ValueError(f"the file is larger than {MAX_BYTES} bytes")
     if is_json:
         try:
-            return decode_json(data, object)
+            return load_strict_json(data)
         except ValueError as error:
             raise ValueError(f"the file is not JSON: {error}") from error
     try:
-        return load_yaml(data)
+        return load_strict_yaml(data)
     except ExcessiveYamlError as error:
-        raise ValueError(f"the file cannot be used: {QUOTED.sub('…', str(error))}") from error
+        raise ValueError(f"the file cannot be used: {describe_error(error)}") from error
     except yaml.YAMLError as error:
-        raise ValueError(f"the file is not YAML: {_without_text(error)}") from error
-
-
-def _without_text(error: yaml.YAMLError) -> str:
-    """Return what is wrong and where, without a word of the text."""
-    if not isinstance(error, yaml.MarkedYAMLError):
-        return QUOTED.sub("…", str(error).splitlines()[0]) if str(error) else "it cannot be read"
-    mark = error.problem_mark or error.context_mark
-    where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-    return f"{QUOTED.sub('…', error.problem or 'it cannot be read')}{where}"
+        raise ValueError(f"the file is not YAML: {describe_error(error)}") from error
 
 
 def _texts(content: dict[object, object]) -> dict[object, object]:

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 import msgspec
 import yaml
 
+from flotta.configuration_api.schema_rules import find_violations
+from flotta.configuration_api.strict_yaml import describe_error, load_strict_yaml
 from flotta.dns1123 import is_subdomain
 from flotta.pod_fields.check import PREFIX, find_refused
 from flotta.protocol.json_text import decode_json
 from flotta.protocol.models import DeviceConfigurationMessage, Secret, Workload
-from flotta.yaml_loader import load_yaml
 
+MAX_NUMBER = 2**63 - 1  # that programs in Go decode
 MAX_WORKLOAD = 100  # characters of a name, as the device worker has it
 
 
@@ -25,6 +27,7 @@ def find_mistakes(message: DeviceConfigurationMessage, device_id: str) -> list[s
     """Return a sentence for each mistake in a message for a device."""
     return [
         *_head(message, device_id),
+        *_numbers(msgspec.to_builtins(message), ""),
         *_names("workloads", [workload.name for workload in message.workloads or ()]),
         *_names("secrets", [secret.name for secret in message.secrets or ()]),
         *(
@@ -55,6 +58,18 @@ def _head(message: DeviceConfigurationMessage, device_id: str) -> Iterator[str]:
             yield f"configuration.log-collection.{name}: it needs kind syslog and syslog_config"
 
 
+def _numbers(value: object, path: str) -> Iterator[str]:
+    """All numbers of a message are counts, periods, sizes and ports."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _numbers(item, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _numbers(item, f"{path}[{index}]")
+    elif isinstance(value, int) and not 0 <= value <= MAX_NUMBER:
+        yield f"{path}: it must be a number from 0 to {MAX_NUMBER}"
+
+
 def _names(path: str, names: list[str]) -> Iterator[str]:
     for index, name in enumerate(names):
         if not is_subdomain(name) or (path == "workloads" and len(name) > MAX_WORKLOAD):
@@ -64,27 +79,48 @@ def _names(path: str, names: list[str]) -> Iterator[str]:
 
 
 def _workload(workload: Workload, path: str, message: DeviceConfigurationMessage) -> Iterator[str]:
-    yield from _specification(workload.specification, f"{path}.specification")
+    yield from _specification(workload, path)
     for index, text in enumerate(workload.configmaps or ()):
-        if not isinstance(_load(text), dict):
-            yield f"{path}.configmaps[{index}]: it is not the YAML of a ConfigMap"
+        if mistake := _config_map(text):
+            yield f"{path}.configmaps[{index}]: it is not the YAML of a ConfigMap{mistake}"
     targets = (message.configuration and message.configuration.log_collection) or {}
     if workload.log_collection and workload.log_collection not in targets:
         yield f"{path}.log_collection: configuration.log-collection has no target of this name"
 
 
-def _specification(text: str, path: str) -> Iterator[str]:
-    spec = _load(text)
-    containers = spec.get("containers") if isinstance(spec, dict) else None
-    if not isinstance(spec, dict) or not containers or not _are_objects(containers):
-        yield f"{path}: it is not the YAML of a PodSpec with containers"
+def _specification(workload: Workload, path: str) -> Iterator[str]:
+    place = f"{path}.specification"
+    try:
+        spec = load_strict_yaml(workload.specification)
+    except yaml.YAMLError as error:
+        yield f"{place}: it is not the YAML of a PodSpec: {describe_error(error)}"
+        return
+    if not isinstance(spec, dict) or not spec.get("containers"):
+        yield f"{place}: it is not the YAML of a PodSpec with containers"
+        return
+    violations = list(find_violations(spec, msgspec.to_builtins(workload.data) or {}, path))
+    if violations:  # the other rules look at what has the right types
+        yield from violations
         return
     for field in find_refused(spec):
-        yield f"{field.path.replace(PREFIX, path, 1)}: {field.message}"
+        yield f"{field.path.replace(PREFIX, place, 1)}: {field.message}"
+    for group in ("initContainers", "containers"):
+        for index, container in enumerate(spec.get(group) or ()):
+            if not container.get("image"):
+                yield f"{place}.{group}[{index}].image: it is missing"
 
 
-def _are_objects(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+def _config_map(text: str) -> str:
+    """Return what a ConfigMap lacks, "" for one that a pod can refer to."""
+    try:
+        value = load_strict_yaml(text)
+    except yaml.YAMLError as error:
+        return f": {describe_error(error)}"
+    if not isinstance(value, dict) or value.get("kind") != "ConfigMap":
+        return " with its kind"
+    metadata = value.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return "" if isinstance(name, str) and is_subdomain(name) else " with a name in metadata.name"
 
 
 def _secret(secret: Secret, path: str) -> Iterator[str]:
@@ -104,10 +140,3 @@ def _is_base64(text: str) -> bool:
     except (binascii.Error, ValueError):
         return False
     return True
-
-
-def _load(text: str) -> object:
-    try:
-        return load_yaml(text)
-    except yaml.YAMLError:
-        return None
