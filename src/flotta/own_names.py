@@ -14,7 +14,7 @@ GROUP = "management.project-flotta.io"  # of our kinds, and the prefix of our an
 # Of the certificates and the Lease; an installation on Kubernetes may choose another one.
 FLOTTA_NAMESPACE = "flotta"
 OPERATOR = "flotta-operator"  # Deployment, Lease and component of Events
-EDGE_API = "flotta-edge-api"  # Deployment and component of Events
+EDGE_API = "flotta-edge-api"  # Deployment, component of Events, subject for a data store
 CA_SECRET = "flotta-ca"  # noqa: S105 - a name
 HOST_SECRET = "flotta-host-certificate"  # noqa: S105 - a name
 # Which devices a remote data store was allowed to have wiped, and when.

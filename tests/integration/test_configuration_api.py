@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import stat
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -13,8 +14,12 @@ import aiohttp
 import pytest
 from configuration_site import ConfigurationSite, Pki, StoreClient, configuration_api
 
+from flotta.configuration_api.handlers import FOLLOWERS
+from waiting import eventually
+
 KEY, OTHER_KEY = "a" * 64, "b" * 64
-CONFIGURATION = {"workloads": [{"name": "web", "specification": {"containers": [{"name": "a"}]}}]}
+POD = {"containers": [{"name": "a", "image": "registry.example.com/a:1"}]}
+CONFIGURATION = {"workloads": [{"name": "web", "specification": POD}]}
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +271,7 @@ async def test_a_version_that_the_server_did_not_give_means_that_all_may_have_ch
         ("GET", "namespaces/default/devices/..%2Fd/registration", 400),
         ("GET", "changes?after=-1", 400),
         ("GET", "changes?after=x", 400),
+        ("GET", f"changes?after={'0' * 5000}", 400),
         ("GET", "nothing", 404),
         ("DELETE", "changes", 405),
         ("POST", "namespaces/default/devices/d/enrolment", 415),
@@ -277,6 +283,67 @@ async def test_what_is_refused_has_a_sentence(
     reply = await client.send(method, path)
     assert reply.status == status
     assert reply.json()["message"]
+
+
+async def test_a_body_of_many_objects_is_refused(client: StoreClient, device: str) -> None:
+    reply = await client.device("POST", device, "enrolment", {"additions": [{}] * 33_000})
+    assert reply.status == 400
+    assert "objects" in reply.json()["message"]
+
+
+def raw_head(site: ConfigurationSite, *lines: str, body: str = "") -> str:
+    """Send the head of a request, and no other body; return what comes before more is sent."""
+    assert site.pki is not None
+    request = "\r\n".join([*lines, "Host: store", "Content-Type: application/json", "", body])
+    with (
+        socket.create_connection(("127.0.0.1", site.port), timeout=20) as connection,
+        site.pki.context().wrap_socket(connection, server_hostname="127.0.0.1") as tls,
+    ):
+        tls.sendall(request.encode("latin-1"))
+        return tls.recv(65_536).decode()
+
+
+@pytest.mark.parametrize(("suffix", "status"), [("devices/d/enrolment", "413"), ("nothing", "404")])
+def test_a_body_that_is_not_read_ends_the_connection(
+    site: ConfigurationSite, suffix: str, status: str
+) -> None:
+    path = f"/api/flotta-backend/v1/namespaces/default/{suffix}"
+    answer = raw_head(site, f"POST {path} HTTP/1.1", "Content-Length: 99999999999")
+    assert answer.startswith(f"HTTP/1.1 {status} "), "at once"
+    assert "connection: close" in answer.lower()
+
+
+@pytest.mark.parametrize("header", ["Flotta-Registration-Batch", "Flotta-Message-ID"])
+def test_a_header_that_is_not_utf8_is_refused(site: ConfigurationSite, header: str) -> None:
+    method, suffix = ("POST", "enrolment") if "Batch" in header else ("PUT", "heartbeat")
+    path = f"/api/flotta-backend/v1/namespaces/default/devices/d/{suffix}"
+    lines = (f"{method} {path} HTTP/1.1", f"{header}: \xff", "Transfer-Encoding: chunked")
+    answer = raw_head(site, *lines, body="2\r\n{}\r\n0\r\n\r\n")
+    assert answer.startswith("HTTP/1.1 400 "), answer
+    assert f"{header} is not UTF-8" in answer
+
+
+async def test_only_so_many_requests_wait_for_changes(
+    site: ConfigurationSite, client: StoreClient
+) -> None:
+    version = (await client.send("GET", "changes")).json()["version"]
+    held = f"changes?after={version}"
+    waiting = [
+        asyncio.create_task(client.send("GET", held, Prefer="wait=50")) for _ in range(FOLLOWERS)
+    ]
+
+    async def refused() -> bool:
+        return (await client.send("GET", held)).status == 503
+
+    await eventually(refused)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def served() -> bool:
+        return not await refused()
+
+    await eventually(served)
 
 
 def test_the_files_of_the_database_are_private(site: ConfigurationSite) -> None:

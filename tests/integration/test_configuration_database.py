@@ -24,14 +24,17 @@ from configuration_site import (
 )
 from edge_site import SOURCE, Reply
 
-from flotta.configuration_api.database import open_database, transaction
+from flotta.configuration_api.backup import back_up, restore
+from flotta.configuration_api.database import open_database, read_once, transaction
+from flotta.configuration_api.errors import DatabaseError
+from flotta.configuration_api.overview import list_devices
 from servers.ports import free_port
 from small_disk import mount_small_disk
 from waiting import eventually, wait_until
 
 
 async def enrol(client: StoreClient, device: str, size: int = 0):
-    info = {"features": {"modelName": "m" * size}}
+    info = {"features": {"hardware": {"hostname": "m" * size}}}
     return await client.device("POST", device, "enrolment", info)
 
 
@@ -70,10 +73,10 @@ async def test_a_full_disk_is_an_error_and_stores_nothing(tmp_path: Path) -> Non
             async with site.client() as client:
                 await join(site, client, "before")
                 filling = disk.fill()
-                statuses = {(await enrol(client, f"d{n}", 100_000)).status for n in range(20)}
+                statuses = {(await enrol(client, f"d{n}", 15_000)).status for n in range(40)}
                 assert statuses <= {201, 503}
                 assert 503 in statuses
-                refused = await enrol(client, "d", 100_000)
+                refused = await enrol(client, "d", 15_000)
                 assert "the disk of the database is full" in refused.json()["message"]
                 assert int(refused.headers["Retry-After"]) > 0
                 assert (await client.status("before"))["status"] == "registered"
@@ -81,7 +84,7 @@ async def test_a_full_disk_is_an_error_and_stores_nothing(tmp_path: Path) -> Non
                 assert put.returncode in (0, 1)
                 assert "Traceback" not in put.stderr
                 filling.unlink()
-                assert (await enrol(client, "d", 100_000)).status == 201, "as soon as there is room"
+                assert (await enrol(client, "d", 15_000)).status == 201, "as soon as there is room"
                 assert "Traceback" not in site.log
 
 
@@ -158,6 +161,38 @@ async def test_a_file_that_is_replaced_while_the_server_runs_is_an_error(tmp_pat
             ):
                 assert reply.status == 503, "acknowledged, it would be lost"
                 assert "was replaced or removed" in reply.json()["message"]
+
+
+async def test_a_copy_is_restored_while_nobody_has_the_database_open(tmp_path: Path) -> None:
+    copy, rubbish = tmp_path / "copy.db", tmp_path / "rubbish"
+    make_rubbish(rubbish)
+    with configuration_api(tmp_path) as site:
+        async with site.client() as client:
+            await enrol(client, "before")
+            assert site.command("backup", str(copy)).returncode == 0
+            assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+            with pytest.raises(DatabaseError, match="exists already"):
+                back_up(site.database, copy)
+            for number in range(50):
+                await enrol(client, f"after-{number}", 10_000)
+            refused = site.command("restore", str(copy))
+            assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+            assert "is in use: stop the server" in refused.stderr
+            site.kill()  # what it wrote last is beside the file
+    assert (tmp_path / "state.db-wal").stat().st_size > 0
+    for source, sentence in ((rubbish, "not a database"), (tmp_path / "none", "there is no file")):
+        with pytest.raises(DatabaseError, match=sentence):
+            restore(site.database, source)
+    assert "default/after-49" in names_in(site.database), "what is refused changes nothing"
+    assert site.command("restore", str(copy)).returncode == 0
+    assert {path.name for path in tmp_path.glob("state.db*")} == {"state.db"}
+    assert names_in(site.database) == ["default/before"]
+    with contextlib.closing(open_database(site.database)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def names_in(database: Path) -> list[str]:
+    return [str(listed.name) for listed in read_once(database, list_devices)]
 
 
 def test_the_database_is_private_whatever_the_umask(tmp_path: Path) -> None:
@@ -251,7 +286,7 @@ def make_rubbish(path: Path) -> None:
     [
         (make_foreign, "is the database of another program"),
         (make_newer, "has format 99, and this release knows 1"),
-        (make_rubbish, "is damaged"),
+        (make_rubbish, "is not a database"),
         (Path.mkdir, "is not a file"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from flotta.cli.commands import run_command
 from flotta.cli.subcommands import Commands
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_output(show, "yaml")
     _add_configurations(commands)
     _add_decisions(commands)
+    _add_copies(commands)
     return parser
 
 
@@ -74,6 +76,15 @@ def _add_decisions(commands: Commands) -> None:
     forget.add_argument(
         "--force", action="store_true", help="also when it has not carried out yet that it is to go"
     )
+
+
+def _add_copies(commands: Commands) -> None:
+    for command, text in (
+        ("backup", "write a copy of the database, with its Secrets, to a new file"),
+        ("restore", "put a copy in place of the database, while no server runs"),
+    ):
+        parser = _add(commands, command, text, device=False)
+        parser.add_argument("file", type=Path, metavar="FILE")
 
 
 def _add(

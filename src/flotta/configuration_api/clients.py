@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 from flotta.configuration_api.errors import ApiError
 from flotta.identity.authority import ORGANIZATION
 from flotta.identity.peers import UNREADABLE
+from flotta.own_names import EDGE_API
 from flotta.serving.http_server import anonymous
 from flotta.serving.limits import Identify, Owner
 
@@ -83,8 +84,11 @@ def _obstacle(certificate: x509.Certificate, name: str) -> str:
             f"the client certificate is for {', '.join(names)[:64] or 'nobody'}; this store talks "
             f"to {name} only (--client-name)"
         )
-    if ORGANIZATION in _subject(certificate, NameOID.ORGANIZATION_NAME):
+    organizations = _subject(certificate, NameOID.ORGANIZATION_NAME)
+    if ORGANIZATION in organizations:
         return f"the client certificate is that of a device that is called {name}"
+    if organizations != [EDGE_API]:
+        return f"the organisation of the client certificate is not {EDGE_API}"
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:

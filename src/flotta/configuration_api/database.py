@@ -3,16 +3,20 @@
 1. What was answered is durable: a transaction is synced to the disk before anybody is told.
 2. The file has mode 0600, because configurations have Secrets in them.
 3. A file of somebody else, or of a later release, is refused before anything in it changes.
+4. Whoever has it open holds a shared lock on it (flock(2)), so a copy is put in place of it only
+   while nobody has: what SQLite keeps beside the file would be played onto the copy.
 
 Rules for users: docs/reference/configuration-api.md#the-database.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +25,10 @@ from flotta.configuration_api.errors import BusyDatabaseError, DatabaseError, Fu
 T = TypeVar("T")
 APPLICATION = 0x666C6361  # `flca`, in the header of the file
 FORMAT = 1  # of the tables; a later release may add to them
-BUSY_SECONDS = 10.0  # that a writer waits for another process
+BUSY_SECONDS = 10.0  # that a command waits for another process that writes
+WAL_SUFFIXES = ("-wal", "-shm", "-journal")  # of what SQLite keeps beside the file
+PRIVATE = 0o600
+RESTORE = "`flotta-configuration-api restore FILE`"
 WAL_BYTES = 16 * 1024 * 1024  # to which a larger write-ahead log is cut after a checkpoint
 # What SQLite reports when a file cannot grow; a quota is a failed write (os_unix.c).
 FULL_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
@@ -48,27 +55,59 @@ INSERT INTO feed VALUES (0, 0);
 """
 
 
-def open_database(path: Path, *, create: bool = False) -> sqlite3.Connection:
+@contextmanager
+def in_use(path: Path, *, create: bool = False) -> Iterator[None]:
+    """Keep a copy from being put in place of the file, which is made with `create`.
+
+    The block must contain the whole life of all connections to it: when a descriptor of a file is
+    closed, the locks of SQLite on it are gone. Raises DatabaseError.
+    """
+    require_file(path, create=create)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _not_openable(f"the database {path}", error.strerror) from error
+    try:
+        _share(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _share(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise DatabaseError(f"{path} is being restored: try again when it is done") from error
+
+
+def open_database(
+    path: Path, *, create: bool = False, patience: float = BUSY_SECONDS
+) -> sqlite3.Connection:
     """Open the file, which is made with `create`; the connection may be used by any one thread.
 
-    Raises DatabaseError.
+    `patience` are the seconds that it waits for another process that writes. Raises DatabaseError.
     """
-    _require_file(path, create=create)
-    try:
+    require_file(path, create=create)
+    with translated(path):
         connection = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            path, timeout=patience, isolation_level=None, check_same_thread=False
         )
-    except sqlite3.Error as error:
-        raise _translate(error, path) from error
-    try:
-        _prepare(connection, path)
-    except sqlite3.Error as error:
-        connection.close()
-        raise _translate(error, path) from error
-    except DatabaseError:
-        connection.close()
-        raise
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     return connection
+
+
+@contextmanager
+def translated(path: Path | None = None) -> Iterator[None]:
+    """Raise what SQLite raises in the block as DatabaseError, with what to do about it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translate(error, path) from error
 
 
 @contextmanager
@@ -100,8 +139,8 @@ class FileIdentity:
         """
         if self._look() != self._opened:
             raise DatabaseError(
-                f"{self._path} was replaced or removed while the server runs, which does not use "
-                "the new one yet: start the server again"
+                f"{self._path} was replaced or removed while the server runs: stop the server, "
+                f"put a copy in place with {RESTORE}, and start it again"
             )
 
     def _look(self) -> tuple[int, int] | None:
@@ -114,31 +153,26 @@ class FileIdentity:
 
 def write_once(path: Path, job: Callable[[sqlite3.Connection], T]) -> T:
     """Do what one command writes; raises DatabaseError."""
-    connection = open_database(path)
-    try:
-        with transaction(connection):
-            return job(connection)
-    finally:
-        connection.close()
+    with in_use(path), closing(open_database(path)) as connection, transaction(connection):
+        return job(connection)
 
 
 def read_once(path: Path, job: Callable[[sqlite3.Connection], T]) -> T:
     """Do what one command reads, of one moment; raises DatabaseError."""
-    connection = open_database(path)
-    try:
+    with in_use(path), closing(open_database(path)) as connection, translated(path):
         connection.execute("BEGIN")
         return job(connection)
-    except sqlite3.Error as error:
-        raise _translate(error, path) from error
-    finally:
-        connection.close()
 
 
-def _require_file(path: Path, *, create: bool) -> None:
-    """Make the file private before SQLite opens it: it gives its -wal file the same mode."""
+def require_file(path: Path, *, create: bool) -> None:
+    """Make the file private before SQLite opens it: it gives its -wal file the same mode.
+
+    Raises DatabaseError.
+    """
     if path.exists():
         if not path.is_file():
             raise DatabaseError(f"{path} is not a file; name the database with --database")
+        _require_private(path)
         return
     if not create:
         raise DatabaseError(
@@ -146,9 +180,14 @@ def _require_file(path: Path, *, create: bool) -> None:
         )
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        make_private_file(path)
     except OSError as error:
         raise DatabaseError(f"{path} cannot be made: {error.strerror}") from error
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file for the owner of its directory; raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
     try:
         if os.geteuid() == 0:  # the service has to write what an administrator made first
             owner = path.parent.stat()
@@ -157,8 +196,20 @@ def _require_file(path: Path, *, create: bool) -> None:
         os.close(descriptor)
 
 
+def _require_private(path: Path) -> None:
+    """Take from others what a copy may have given them: configurations have Secrets in them."""
+    for file in (path, *(path.with_name(path.name + suffix) for suffix in WAL_SUFFIXES)):
+        try:
+            if stat.S_IMODE(file.stat().st_mode) & ~PRIVATE:
+                file.chmod(PRIVATE)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise _not_openable(f"the database {path}", error.strerror) from error
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    _require_ours(connection, path)
+    require_ours(connection, path)
     connection.execute("PRAGMA journal_mode = WAL")
     # NORMAL could lose the last transactions when the power fails, after they were answered.
     connection.execute("PRAGMA synchronous = FULL")
@@ -169,7 +220,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             _create_tables(connection)
 
 
-def _require_ours(connection: sqlite3.Connection, path: Path) -> None:
+def require_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise DatabaseError for a file of another program, or of a later release."""
     application = _pragma(connection, "application_id")
     tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
     if application != APPLICATION and tables:
@@ -208,15 +260,24 @@ def _translate(error: sqlite3.Error, path: Path | None) -> DatabaseError:
         )
     if code & 0xFF in BUSY_CODES:
         return BusyDatabaseError(
-            f"{database} is being written by another process for more than {BUSY_SECONDS:g} s: "
-            "try again"
+            f"{database} is being written by another process for too long: try again"
         )
     if code & 0xFF == sqlite3.SQLITE_READONLY or code & 0xFF == sqlite3.SQLITE_CANTOPEN:
+        return _not_openable(database, str(error))
+    if code & 0xFF == sqlite3.SQLITE_NOTADB:
         return DatabaseError(
-            f"{database} cannot be opened ({error}): run the command as its owner, or as root"
+            f"{path or database} is not a database, or its beginning is damaged: name another file "
+            f"with --database, or restore a copy with {RESTORE}"
         )
-    if code & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    if code & 0xFF == sqlite3.SQLITE_CORRUPT:
         return DatabaseError(
-            f"{database} is damaged ({error}): restore a copy. Devices keep running meanwhile"
+            f"{database} is damaged ({error}): restore a copy with {RESTORE}. Devices keep running "
+            "meanwhile"
         )
     return DatabaseError(f"{database} cannot be used: {error}")
+
+
+def _not_openable(database: str, cause: str | None) -> DatabaseError:
+    return DatabaseError(
+        f"{database} cannot be opened ({cause}): run the command as its owner, or as root"
+    )

@@ -28,11 +28,18 @@ from flotta.configuration_api.records import (
 )
 from flotta.printable_text import printable
 from flotta.protocol.configuration_api import RegistrationStatus, Status
-from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
+from flotta.protocol.hardware import HardwareInfo
+from flotta.protocol.models import EnrolmentInfo, Features, RegistrationInfo
 
 # Values of `Flotta-Peer`; an Edge API of v0.2 does not say it.
 DEVICE_PEER = "device"  # a device that renews its certificate
 REGISTRATION_PEER = "registration"
+# Bytes as JSON that are kept of one that asks to join, of which thousands may wait; all of the
+# hardware comes again with the registration.
+FEATURES_LIMIT = 16 * 1024
+MAX_LABEL = 63  # characters of a value, as Kubernetes has them
+MAX_LABEL_KEY = 317
+MAX_MODEL = 256  # characters
 FINGERPRINT = re.compile(r"(?:[0-9a-f]{64})?")
 log = logging.getLogger(__name__)
 
@@ -94,8 +101,8 @@ def enrol(
         enrolled_fingerprint=key,
         enrolled_at=known.enrolled_at or now(),
         batch=batch,
-        features=info.features,
-        labels=info.labels,
+        features=_fit_features(info.features),
+        labels=_fit_labels(info.labels),
     )
     if asked != known:  # a device that waits asks again and again
         save_device(connection, name, asked)
@@ -162,6 +169,34 @@ def register(
         note_change(connection, name)
         log.info("%s registers, key %s", name, printable(fingerprint, 64) or "not named")
     return device
+
+
+def _fit_features(features: Features | None) -> Features | None:
+    """Return what is kept of them: a part of the hardware at a time, while there is room."""
+    if features is None:
+        return None
+    kept = msgspec.structs.replace(
+        features, hardware=None, model_name=features.model_name[:MAX_MODEL]
+    )
+    if features.hardware is None:
+        return kept
+    kept.hardware = HardwareInfo()
+    for field, part in msgspec.structs.asdict(features.hardware).items():
+        setattr(kept.hardware, field, part)
+        if len(msgspec.json.encode(kept)) > FEATURES_LIMIT:
+            setattr(kept.hardware, field, None)
+    return kept
+
+
+def _fit_labels(labels: dict[str, str] | None) -> dict[str, str] | None:
+    """Return those that can be labels at all."""
+    if labels is None:
+        return None
+    return {
+        key: value
+        for key, value in labels.items()
+        if len(key) <= MAX_LABEL_KEY and len(value) <= MAX_LABEL
+    }
 
 
 def _note_hardware(connection: sqlite3.Connection, name: Name, info: RegistrationInfo) -> None:

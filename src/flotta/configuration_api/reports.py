@@ -17,9 +17,12 @@ from flotta.configuration_api.records import (
 )
 from flotta.protocol.configuration_api import Status
 from flotta.protocol.hardware import HardwareInfo
-from flotta.protocol.models import Heartbeat
+from flotta.protocol.models import EventInfo, Heartbeat
 
 KEPT_EVENTS = 100  # of a device
+# Characters; a device can send 256 KiB in each heartbeat, and all of the record is written again.
+MAX_REASON, MAX_MESSAGE = 128, 1024
+MAX_HARDWARE = 256 * 1024  # bytes as JSON: as much as an Edge API takes in one message
 KEPT_MESSAGES = 32  # ids of heartbeats; one that comes later than that counts as new
 
 
@@ -40,7 +43,7 @@ def record_heartbeat(
 
 
 def _merge(report: Report, heartbeat: Heartbeat, message_id: str) -> Report:
-    events = [event for event in heartbeat.events or () if event is not None]
+    events = [_cut(event) for event in heartbeat.events or () if event is not None]
     report.last_seen = now()
     report.events = [*report.events, *events][-KEPT_EVENTS:]
     report.hardware = _merge_hardware(report.hardware, heartbeat.hardware)
@@ -61,4 +64,14 @@ def _merge_hardware(
         for field, value in msgspec.structs.asdict(reported).items()
         if value is not None
     }
-    return msgspec.structs.replace(known, **news)
+    merged = msgspec.structs.replace(known, **news)
+    return merged if len(msgspec.json.encode(merged)) <= MAX_HARDWARE else reported
+
+
+def _cut(event: EventInfo) -> EventInfo:
+    return EventInfo(
+        reason=event.reason[:MAX_REASON],
+        message=event.message[:MAX_MESSAGE],
+        type=event.type[:MAX_REASON],
+        workload=event.workload[:MAX_REASON],
+    )

@@ -21,6 +21,7 @@ MAX_OBJECTS = 32_768  # in a body, which takes longer to decode the more it has
 BODY_TIMEOUT = 30.0  # seconds
 MAX_WAIT = 90.0  # seconds that a request for changes is held
 MAX_VERSION = 2**63 - 1
+VERSION = re.compile(r"[0-9]{1,19}")
 WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=[,;]|$)", re.IGNORECASE)
 HEADER_LIMIT = 256  # characters of a header that is recorded
 
@@ -56,8 +57,13 @@ async def skip_body(request: web.Request) -> None:
 
 
 def header_of(request: web.Request, name: str) -> str:
-    """Return a header of the Edge API, "" without it."""
-    return request.headers.get(name, "")[:HEADER_LIMIT]
+    """Return a header of the Edge API, "" without it; raises ApiError 400 if it is not UTF-8."""
+    text = request.headers.get(name, "")[:HEADER_LIMIT]
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # aiohttp keeps such bytes as surrogates
+        raise ApiError(400, f"the header {name} is not UTF-8") from error
+    return text
 
 
 def read_wait(request: web.Request) -> float:
@@ -69,7 +75,7 @@ def read_wait(request: web.Request) -> float:
 def read_after(request: web.Request) -> int:
     """Return the version in the query, 0 without one."""
     text = request.query.get("after", "0")
-    if not text.isascii() or not text.isdecimal() or int(text[:20]) > MAX_VERSION:
+    if not VERSION.fullmatch(text) or int(text) > MAX_VERSION:
         raise ApiError(400, "after must be a version: a whole number from 0 on")
     return int(text)
 
@@ -81,12 +87,18 @@ def known_versions(request: web.Request) -> set[str]:
 
 
 async def _read(request: web.Request) -> bytes:
+    if (request.content_length or 0) > MAX_BODY:
+        raise _too_large()
     try:
         async with asyncio.timeout(Deadlines(body=BODY_TIMEOUT).for_body(request.content_length)):
             return await request.read()
     except (TimeoutError, web.HTTPRequestTimeout) as error:
         raise ApiError(408, "the body did not arrive in time") from error
     except web.HTTPRequestEntityTooLarge as error:
-        raise ApiError(413, f"the body is larger than {MAX_BODY // 1024} KiB") from error
+        raise _too_large() from error
     except web.RequestPayloadError as error:
         raise ApiError(400, "the body is not HTTP: its chunks are malformed") from error
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, f"the body is larger than {MAX_BODY // 1024} KiB")

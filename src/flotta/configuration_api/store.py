@@ -6,15 +6,18 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from flotta.configuration_api.database import FileIdentity, open_database
+from flotta.configuration_api.database import FileIdentity, in_use, open_database, translated
 from flotta.configuration_api.feed import begin_stretch, changes_after
 from flotta.configuration_api.writer import Writer
 from flotta.protocol.configuration_api import Changes
 
 T = TypeVar("T")
+# Seconds that it waits for a command that writes: less than an Edge API waits for an answer.
+PATIENCE = 3.0
 LOOK = 0.2  # seconds between two looks for what another process changed
 
 
@@ -22,8 +25,11 @@ class Store:
     """An open database. Raises DatabaseError when it cannot be opened."""
 
     def __init__(self, path: Path) -> None:
-        self._writing = open_database(path, create=True)
-        self._reading = open_database(path)
+        self._path = path
+        self._using = ExitStack()
+        self._using.enter_context(in_use(path, create=True))
+        self._writing = open_database(path, patience=PATIENCE)
+        self._reading = open_database(path, patience=PATIENCE)
         self._file = FileIdentity(path)
         self._writer = Writer(self._writing)
         self._reader = ThreadPoolExecutor(1, "reader")
@@ -46,7 +52,8 @@ class Store:
         """Return what `work` reads; raises DatabaseError."""
         self._file.require_same()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reader, work, self._reading)
+        with translated(self._path):
+            return await loop.run_in_executor(self._reader, work, self._reading)
 
     async def wait_for_changes(self, after: int, seconds: float) -> Changes:
         """Return what changed after a version; while nothing has, wait as long as that.
@@ -75,3 +82,4 @@ class Store:
         self._reader.shutdown()
         self._reading.close()
         self._writing.close()
+        self._using.close()
