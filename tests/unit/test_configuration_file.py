@@ -136,8 +136,8 @@ def test_a_mistake_is_named_with_its_place(content: object, sentence: str) -> No
 
 
 @pytest.mark.parametrize("key", ["on", "yes", "no", "true", "null", "1", "~", "[a]"])
-def test_a_key_that_is_no_text_is_named_with_its_place(key: str) -> None:
-    with pytest.raises(ValueError, match=r"a key is no text; quote it \(line 2, column 25\)"):
+def test_a_key_that_is_not_text_is_named_with_its_place(key: str) -> None:
+    with pytest.raises(ValueError, match=r"a key is not text; quote it \(line 2, column 25\)"):
         parse(f"secrets:\n- {{name: web, data: {{ ? {key} : aGk=}}}}")
     assert parse(f"secrets: [{{name: web, data: {{'{key}': aGk=}}}}]").secrets
 

@@ -111,7 +111,7 @@ def _specification(workload: Workload, path: str) -> Iterator[str]:
 
 
 def _config_map(text: str) -> str:
-    """Return what a ConfigMap lacks, "" for one that a pod can refer to."""
+    """Return what is missing from a ConfigMap, "" if a pod can refer to it."""
     try:
         value = load_strict_yaml(text)
     except yaml.YAMLError as error:

@@ -1,6 +1,6 @@
-"""YAML that a person wrote: a key that is there twice or is no text is a mistake.
+"""YAML that a person wrote: a key that is there twice or is not text is a mistake.
 
-Of two keys the last would win without a word, and `on`, `no` and `1` are no texts in YAML 1.1.
+Of two keys the last would win without a word, and `on`, `no` and `1` are not text in YAML 1.1.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _StrictLoader(Loader):
             if key.tag == MERGE:
                 continue
             if key.tag != TEXT:
-                raise _mistake("a key is no text; quote it", key)
+                raise _mistake("a key is not text; quote it", key)
             if key.value in seen:
                 raise _mistake(TWICE, key)
             seen.add(key.value)
