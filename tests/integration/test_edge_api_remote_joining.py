@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from edge_site import Device, data_message
 from remote_site import RemoteSite, remote_site
-from remote_store import answering
+from remote_store import Trouble, answering
 
 from flotta.identity.authority import CertificateAndKey
 from flotta.identity.keys import new_key
@@ -80,6 +81,90 @@ async def test_a_registration_that_is_not_recorded_gives_no_certificate(site: Re
 
     site.store.trouble = None
     assert (await device.register()).status == 200
+
+
+UNFIT: list[tuple[dict[str, str], tuple[int, str]]] = [
+    ({"status": "unknown"}, (503, "StoreAnswerInvalid")),
+    ({"status": "unregistered"}, (503, "StoreAnswerInvalid")),
+    ({"status": "registered", "public_key_fingerprint": "f" * 64}, (403, "OtherKey")),
+    ({"status": "registered", "namespace": "flotta"}, (403, "NamespaceNotAllowed")),
+    ({"status": "registered", "uid": "gerät-ü"}, (503, "StoreAnswerInvalid")),
+]
+
+
+async def test_what_the_store_says_after_a_registration_decides_on_the_certificate(
+    tmp_path: Path,
+) -> None:
+    async with remote_site(tmp_path) as site:
+        await site.store.start(site.store_context())
+        for number, (said, refused) in enumerate(UNFIT):
+            device = site.device(f"till-{number}")
+            site.store.device(device.device_id).is_approved = True
+            await device.enrol()
+            site.store.seen.clear()
+            site.store.trouble = saying_after_put(site, json.dumps(said))
+
+            reply = await device.register()
+
+            assert (reply.status, reply.json()["reason"]) == refused, said
+            site.store.trouble = None  # what was recorded does not keep the device out
+            assert (await device.register()).status == 200, said
+
+
+def saying_after_put(site: RemoteSite, said: str) -> Trouble:
+    async def say(request: web.Request) -> web.StreamResponse | None:
+        is_late = request.method == "GET" and site.store.of("PUT registration")
+        return await answering(200, said)(request) if is_late else None
+
+    return say
+
+
+async def test_a_store_that_begins_to_give_uids_keeps_its_devices(tmp_path: Path) -> None:
+    async with remote_site(tmp_path) as site:
+        await site.store.start(site.store_context())
+        device = await site.joined()
+
+        site.store.has_additions = True
+        stored = site.store.device("till-7")
+        stored.uid = "6f5e1d5c-0000-4000-8000-000000000007"
+        await site.restart()
+        again = site.device()
+        again.key = device.key
+        await again.use(device.identity)
+        assert (await again.get("data")).status == 200
+        assert (await again.register()).status == 200
+        asked = site.store.of("PUT registration")[-1]
+        assert "Flotta-Device-UID" not in asked.headers
+        assert (await again.beat()).status == 200
+        asked = site.store.of("PUT heartbeat")[-1]
+        assert asked.headers["Flotta-Device-UID"] == stored.uid
+
+
+async def test_a_wish_that_contradicts_itself_tells_nobody_to_go(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with remote_site(tmp_path, has_additions=True) as site:
+        await site.store.start(site.store_context())
+        device = await site.joined()
+        stored = site.store.device("till-7")
+        stored.uid = "u-2"
+        assert (await device.register()).status == 200
+        stored.status, stored.namespace, stored.uid = "unregistered", "elsewhere", ""
+        site.store.note_change("till-7")
+
+        async def is_leaving() -> bool:
+            return (await device.get("data")).status == 403
+
+        await eventually(is_leaving)
+        assert (await device.get("control")).body == b""
+        assert "is unregistered, but of the namespace elsewhere: it keeps running" in caplog.text
+        stored.namespace, stored.uid = "", "u-2"
+        site.store.note_change("till-7")
+
+        async def is_told() -> bool:
+            return bool((await device.get("control")).body)
+
+        await eventually(is_told)
 
 
 async def test_the_key_that_asked_first_is_the_one_that_may_register(site: RemoteSite) -> None:

@@ -20,9 +20,12 @@ from flotta.edge_api.backends.remote.applicants import Applicant, Applicants
 from flotta.edge_api.backends.remote.client import Call, DeviceName
 from flotta.edge_api.backends.remote.problems import StoreAnswerInvalid
 from flotta.edge_api.backends.remote.registration_rules import (
+    find_contradiction,
     judge_membership,
+    require_allowed_namespace,
     require_countable,
     require_may_register,
+    require_recorded,
     uid_of,
 )
 from flotta.edge_api.backends.remote.requests import put_heartbeat
@@ -65,10 +68,69 @@ def batch(**specification: Any) -> Batch:
         ("u1", status("unregistered"), Membership.DECOMMISSIONED),
         ("u1", status("unregistered", uid="u1"), Membership.DECOMMISSIONED),
         ("u1", status("unregistered", uid="u2"), Membership.REVOKED),  # another device is meant
+        (NAME.uid, status("registered", uid="u1"), Membership.ACTIVE),  # the store gave none before
+        (NAME.uid, status("registered", uid="u1", public_key_fingerprint=KEY), Membership.ACTIVE),
+        (
+            NAME.uid,
+            status("registered", uid="u1", public_key_fingerprint=OTHER),
+            Membership.REVOKED,
+        ),
+        ("u1", status("registered", uid="u2", public_key_fingerprint=KEY), Membership.REVOKED),
     ],
 )
 def test_membership(uid: str | None, said: RegistrationStatus, membership: Membership) -> None:
     assert judge_membership(peer(uid), said) is membership
+
+
+def test_a_renewal_with_a_lost_response_is_of_the_same_device() -> None:
+    said = status("registered", uid="u1", public_key_fingerprint=OTHER)
+    assert judge_membership(peer(NAME.uid), said, OTHER) is Membership.ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("said", "known", "contradiction"),
+    [
+        (status("unregistered"), "", ""),
+        (status("unregistered", uid="u1", namespace="default"), "u1", ""),
+        (status("unregistered", uid="u1"), "", ""),
+        (status("unregistered", namespace="elsewhere"), "", "of the namespace elsewhere"),
+        (status("unregistered"), "u1", "with no uid than before"),
+        (status("unregistered", uid="u2"), "u1", "with another uid than before"),
+    ],
+)
+def test_a_wish_that_contradicts_what_was_said_is_of_another(
+    said: RegistrationStatus, known: str, contradiction: str
+) -> None:
+    assert find_contradiction(peer(None), said, known) == contradiction
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "sentence"),
+    [
+        (status("registered"), None, ""),
+        (status("registered", public_key_fingerprint=KEY), None, ""),
+        (status("registered", public_key_fingerprint=OTHER), Refusal, "another key meanwhile"),
+        (status("unknown"), StoreAnswerInvalid, "says then that it is unknown"),
+        (status("unregistered", uid="u1"), StoreAnswerInvalid, "is unregistered; correct"),
+    ],
+)
+def test_what_is_not_recorded_gives_no_certificate(
+    said: RegistrationStatus, error: type[Exception] | None, sentence: str
+) -> None:
+    if error is None:
+        require_recorded(NAME, said, KEY)
+        return
+    with pytest.raises(error, match=sentence):
+        require_recorded(NAME, said, KEY)
+
+
+def test_the_store_puts_devices_only_where_the_batch_lets_them() -> None:
+    shops = batch(namespaces=["default", "shops"])
+    for namespace in ("", "default", "shops"):
+        require_allowed_namespace(shops, status("registered", namespace=namespace))
+    with pytest.raises(Refusal, match="correct the data store") as refusal:
+        require_allowed_namespace(shops, status("registered", namespace="flotta"))
+    assert refusal.value.reason == "NamespaceNotAllowed"
 
 
 ENROLLED = Applicant(0, enrolled_key=KEY, is_approved=True)
@@ -134,6 +196,7 @@ def test_uses_that_follow_from_the_ids_need_no_count(
 
 def test_the_uid_is_that_of_the_store_of_the_certificate_or_of_the_name() -> None:
     by_name = str(uuid.uuid5(uuid.NAMESPACE_URL, "default/till-7"))
+    assert NAME.uid == by_name
     registration = Peer("registration", "", "default", ("default",), None, "f", KEY, NOW, NOW)
 
     assert uid_of(NAME, status("registered", uid="u2"), peer("u1")) == "u2"
@@ -181,6 +244,8 @@ def test_a_status_keeps_what_it_says() -> None:
     assert read_status(NAME, body) == status("registered", namespace="plant-7", uid="u")
     with pytest.raises(StoreAnswerInvalid, match="uid"):
         read_status(NAME, b'{"status": "registered", "uid": "a\\nb"}')
+    with pytest.raises(StoreAnswerInvalid, match="use a UUID"):
+        read_status(NAME, '{"status": "registered", "uid": "gerät-ü"}'.encode())
     with pytest.raises(StoreAnswerInvalid, match="registered, unregistered or unknown"):
         read_status(NAME, b'{"status": "Registered"}')
 

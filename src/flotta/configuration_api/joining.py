@@ -145,13 +145,13 @@ def register(
 ) -> Device:
     """Record a registration, before the device gets its certificate; a repetition changes nothing.
 
-    Raises ApiError 400 for what is not a fingerprint, 409 for a device that is not approved, and
+    Raises ApiError 400 for what is not a fingerprint, 404 for a device that is not approved, 409
     for another key unless the device itself, with the `uid` in its certificate, asks for a renewal.
     """
     _require_fingerprints(fingerprint)
     device = find_device(connection, name)
     if device is None or device.state is State.PENDING:
-        raise ApiError(409, f"{name} is not approved")
+        raise ApiError(404, f"{name} is not approved")
     if device.status is Status.REGISTERED:
         _require_same(name, device, fingerprint, peer, uid)
     elif device.approved:
@@ -161,7 +161,7 @@ def register(
         device.registered_at = now()
         device.unregistered_at = device.disconnected_at = ""
     else:
-        raise ApiError(409, f"{name} is unregistered; it may come back when it is approved again")
+        raise ApiError(404, f"{name} is unregistered; it may come back when it is approved again")
     device.public_key_fingerprint = fingerprint or device.public_key_fingerprint
     _note_hardware(connection, name, info)
     if device != find_device(connection, name):

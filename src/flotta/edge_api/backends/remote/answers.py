@@ -7,6 +7,7 @@ an empty configuration or the wish that a device goes.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TypeVar
 
 import msgspec
@@ -28,7 +29,7 @@ from flotta.protocol.models import DeviceConfigurationMessage
 
 T = TypeVar("T")
 MAX_CAUSE = 300  # characters of a reason that quotes the answer
-MAX_UID = 128  # characters
+UID = re.compile(r"[!-~]{0,128}")  # what the URI of a certificate can hold
 UNKNOWN = RegistrationStatus(status=Status.UNKNOWN.value)
 
 
@@ -46,7 +47,7 @@ def read_status(name: DeviceName, body: bytes) -> RegistrationStatus:
             f"The data store has {name.device_id} in a namespace that is none: "
             f"{printable(status.namespace, MAX_CAUSE)!r}; it must be a DNS label"
         )
-    if len(status.uid) > MAX_UID or printable(status.uid) != status.uid:
+    if UID.fullmatch(status.uid) is None:
         raise StoreAnswerInvalid(
             f"The data store gives {name.device_id} a uid that is none; use a UUID"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import urllib.parse
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -33,6 +34,11 @@ class DeviceName(NamedTuple):
 
     namespace: str
     device_id: str
+
+    @property
+    def uid(self) -> str:
+        """The UID in the certificate of a device to which the store gives none."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.namespace}/{self.device_id}"))
 
     def path(self, operation: str) -> str:
         """Return the path of an operation, below the base path."""

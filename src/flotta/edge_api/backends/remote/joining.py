@@ -19,8 +19,10 @@ from flotta.edge_api.backends.remote.registration_rules import (
     judge_membership,
     not_approved,
     other_key,
+    require_allowed_namespace,
     require_countable,
     require_may_register,
+    require_recorded,
     uid_of,
 )
 from flotta.edge_api.backends.remote.secret_batches import SecretBatches
@@ -101,14 +103,14 @@ class Joining:
         self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
     ) -> RecordedRegistration:
         """Record a registration in the store; what it says then is in the certificate."""
-        budget = Budget(BUDGET)
+        budget, batch = Budget(BUDGET), None
         if peer.kind == "device":
-            batch_name, name = "", DeviceName(peer.namespace, device_id)
-            await self._require_member(name, peer, budget)
+            name = DeviceName(peer.namespace, device_id)
+            await self._ask_member(name, peer, key_fingerprint, budget)
         else:
             batch = await self._batches.admit(peer)
-            batch_name = batch.name
             name = await self._find(batch, peer, device_id, key_fingerprint, budget)
+        batch_name = batch.name if batch else ""
         call = requests.put_registration(name, peer, batch_name, info, key_fingerprint)
         answer = await self._client.call(call, budget)
         if answer.status == 404:
@@ -117,22 +119,17 @@ class Joining:
             raise other_key("the data store does not let this key register")
         self._applicants.note_registration(name, key_fingerprint)
         status = await self._readings.ask_status(name, peer, budget)
+        require_recorded(name, status, key_fingerprint)
+        if batch is None:
+            _require_member(judge_membership(peer, status, key_fingerprint))
+        else:
+            require_allowed_namespace(batch, status)
         return RecordedRegistration(status.namespace or name.namespace, uid_of(name, status, peer))
 
-    async def _require_member(self, name: DeviceName, peer: Peer, budget: Budget) -> None:
+    async def _ask_member(self, name: DeviceName, peer: Peer, new_key: str, budget: Budget) -> None:
         """Refuse a device certificate whose holder does not belong to the fleet now."""
-        match judge_membership(peer, await self._readings.ask_status(name, peer, budget)):
-            case Membership.ABSENT:
-                text = "the device is unknown to the data store of this control plane"
-                raise Refusal(404, text, reason=UNKNOWN_DEVICE)
-            case Membership.REVOKED:
-                text = "the certificate is for an earlier device of this name"
-                raise Refusal(403, text, reason=UNKNOWN_DEVICE)
-            case Membership.DECOMMISSIONED:
-                text = "the device is being removed from the fleet"
-                raise Refusal(403, text, reason=DEVICE_LEAVING)
-            case _:
-                return
+        status = await self._readings.ask_status(name, peer, budget)
+        _require_member(judge_membership(peer, status, new_key))
 
     async def _find(
         self, batch: Batch, peer: Peer, device_id: str, key_fingerprint: str, budget: Budget
@@ -142,6 +139,7 @@ class Joining:
         name, status = await self._ask_namespaces(batch, peer, device_id, budget)
         require_admitted(batch, device_id, name.namespace, key_fingerprint)
         require_may_register(batch, status, self._applicants.find(name), key_fingerprint)
+        require_allowed_namespace(batch, status)
         return name
 
     async def _ask_namespaces(
@@ -161,6 +159,21 @@ class Joining:
         if first is None:  # a batch has a namespace
             raise not_approved()
         return first
+
+
+def _require_member(membership: Membership) -> None:
+    match membership:
+        case Membership.ABSENT:
+            text = "the device is unknown to the data store of this control plane"
+            raise Refusal(404, text, reason=UNKNOWN_DEVICE)
+        case Membership.REVOKED:
+            text = "the certificate is for an earlier device of this name"
+            raise Refusal(403, text, reason=UNKNOWN_DEVICE)
+        case Membership.DECOMMISSIONED:
+            text = "the device is being removed from the fleet"
+            raise Refusal(403, text, reason=DEVICE_LEAVING)
+        case _:
+            return
 
 
 def _too_many(answer: Answer) -> Refusal:

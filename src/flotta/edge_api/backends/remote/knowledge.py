@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from flotta.edge_api.backends.backend import Configuration
 from flotta.edge_api.backends.remote.client import DeviceName
-from flotta.protocol.configuration_api import RegistrationStatus
+from flotta.protocol.configuration_api import RegistrationStatus, Status
 
 T = TypeVar("T")
 MEMORY = 128 * 1024 * 1024  # bytes of everything that is known
@@ -53,6 +53,7 @@ class Known:
     name: DeviceName
     status: Reading[RegistrationStatus] | None = None
     delivered: Reading[Delivered] | None = None
+    uid: str = ""  # that the store gave last, for the wish that this device goes to be compared
     changed: int = 0  # the count of changes when this device changed last
     is_kept: bool = True  # until it is forgotten
 
@@ -113,6 +114,8 @@ class Knowledge:
         """Keep a status that was read just now."""
         before = known.status
         known.status = Reading(status, self._clock(), mark)
+        if status.uid and (status.status == Status.REGISTERED.value or not known.uid):
+            known.uid = status.uid
         if before is None or before.value != status:
             self._differs(known.name)
 

@@ -50,6 +50,10 @@ class Readings:
             self._metrics.count_stale("membership")
             return stale, False
 
+    def known_uid(self, name: DeviceName) -> str:
+        """Return the uid that the store gave a device last, "" for none."""
+        return self._knowledge.of(name).uid
+
     async def ask_status(
         self, name: DeviceName, peer: Peer, budget: Budget | None = None
     ) -> RegistrationStatus:

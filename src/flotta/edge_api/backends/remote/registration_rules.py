@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
-import uuid
-
 from flotta.edge_api.backends.backend import Membership
 from flotta.edge_api.backends.remote.applicants import Applicant
 from flotta.edge_api.backends.remote.client import DeviceName
+from flotta.edge_api.backends.remote.problems import StoreAnswerInvalid
 from flotta.edge_api.batches import Batch
 from flotta.edge_api.refusals import Refusal
 from flotta.identity.peers import Peer
 from flotta.protocol.configuration_api import RegistrationStatus, Status
 from flotta.protocol.reasons.refusals import (
+    NAMESPACE_NOT_ALLOWED,
     NOT_APPROVED,
     OTHER_KEY,
     REGISTRATION_BATCH_UNSUPPORTED,
 )
 
 
-def judge_membership(peer: Peer, status: RegistrationStatus) -> Membership:
+def judge_membership(peer: Peer, status: RegistrationStatus, new_key: str = "") -> Membership:
     """Return the state of a device certificate's holder, with the wish to go as DECOMMISSIONED.
 
-    A certificate of v0.2 has no UID, and is of whichever device has its name.
+    `new_key` is the fingerprint of the key of a renewal, whose first response may have been lost.
     """
     if status.status == Status.UNKNOWN.value:
         return Membership.ABSENT
-    if status.uid and peer.uid not in (None, status.uid):
+    if not _is_meant(peer, status, new_key):
         return Membership.REVOKED
     if status.status == Status.UNREGISTERED.value:
         return Membership.DECOMMISSIONED
     return Membership.ACTIVE
+
+
+def _is_meant(peer: Peer, status: RegistrationStatus, new_key: str) -> bool:
+    """Tell whether a status is about the holder of a certificate, or a later device of its name.
+
+    A certificate of v0.2 has no UID, and is of whichever device has its name. One whose UID is made
+    of the name is from before the store gave any: there the key tells, where the store knows it.
+    """
+    if not status.uid or peer.uid in (None, status.uid):
+        return True
+    if peer.uid != DeviceName(peer.namespace, peer.device_id).uid:
+        return False
+    return status.public_key_fingerprint in ("", peer.public_key_fingerprint, new_key)
+
+
+def find_contradiction(peer: Peer, status: RegistrationStatus, known_uid: str) -> str:
+    """Return why the wish that a device goes cannot be of this device, "" if it can.
+
+    `known_uid` is what the store gave last, "" for none.
+    """
+    if status.namespace not in ("", peer.namespace):
+        return f"of the namespace {status.namespace}"
+    if known_uid and status.uid != known_uid:
+        return f"with {'another uid' if status.uid else 'no uid'} than before"
+    return ""
 
 
 def is_known(status: RegistrationStatus, applicant: Applicant | None) -> bool:
@@ -81,6 +106,32 @@ def _require_registered_key(
         raise other_key("the device is registered with another key")
 
 
+def require_allowed_namespace(batch: Batch, status: RegistrationStatus) -> None:
+    """Refuse a registration that the store puts where the batch lets nobody in."""
+    if status.namespace and status.namespace not in batch.namespaces:
+        raise Refusal(
+            403,
+            f"the data store has the device in namespace {status.namespace}, and registration "
+            f"batch {batch.name} allows {', '.join(batch.namespaces)} alone; correct the data "
+            "store, or issue a batch for that namespace",
+            reason=NAMESPACE_NOT_ALLOWED,
+        )
+
+
+def require_recorded(name: DeviceName, status: RegistrationStatus, key_fingerprint: str) -> None:
+    """Refuse a certificate for what the store acknowledged, and does not say afterwards.
+
+    Raises Refusal when another key came first, StoreAnswerInvalid when nothing is registered.
+    """
+    if status.status != Status.REGISTERED.value:
+        raise StoreAnswerInvalid(
+            f"The data store acknowledged the registration of {name.namespace}/{name.device_id}, "
+            f"and says then that it is {status.status}; correct the store"
+        )
+    if status.public_key_fingerprint not in ("", key_fingerprint):
+        raise other_key("the data store has registered another key meanwhile")
+
+
 def require_countable(batch: Batch) -> None:
     """Refuse a batch with a limit that takes counting: no store of this backend does it."""
     uses, ids = batch.specification.uses, batch.specification.device_ids
@@ -114,8 +165,4 @@ def not_approved() -> Refusal:
 def uid_of(name: DeviceName, status: RegistrationStatus, peer: Peer) -> str:
     """Return the UID in the certificate of a device: the store's, else one that its name gives."""
     own = peer.uid if peer.kind == "device" else None
-    return (
-        status.uid
-        or own
-        or str(uuid.uuid5(uuid.NAMESPACE_URL, f"{name.namespace}/{name.device_id}"))
-    )
+    return status.uid or own or name.uid

@@ -71,9 +71,10 @@ def get_changes(after: int, seconds: int, limit: int) -> Call:
 
 
 def _headers(peer: Peer, batch: str = "", key_fingerprint: str = "") -> dict[str, str]:
+    uid = "" if peer.uid == DeviceName(peer.namespace, peer.device_id).uid else peer.uid
     given = {
         api.PEER_HEADER: peer.kind,
-        api.UID_HEADER: peer.uid or "",
+        api.UID_HEADER: uid or "",
         api.BATCH_HEADER: batch,
         api.FINGERPRINT_HEADER: key_fingerprint,
     }

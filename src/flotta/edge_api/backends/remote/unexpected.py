@@ -10,6 +10,7 @@ from flotta.edge_api.backends.remote.problems import (
 )
 from flotta.edge_api.backends.remote.transport import Answer
 
+UNREADABLE = frozenset({400, 413, 415, 422})
 LATER = frozenset({429, 503})  # statuses that say when to come back, if ever
 
 
@@ -36,6 +37,11 @@ def explain(operation: str, answer: Answer) -> StoreError:
     if 300 <= status < 400:
         return StoreAnswerInvalid(
             f"{said}, and redirects are not followed; name the final address in REMOTE_BACKEND_URL"
+        )
+    if status in UNREADABLE:
+        return StoreAnswerInvalid(
+            f"{said}: it cannot read what the Edge API passes on; look at the log of the store, "
+            "and correct it"
         )
     return StoreAnswerInvalid(f"{said}, which the API does not have; correct the store")
 
