@@ -303,6 +303,11 @@ async def test_a_store_that_does_not_accept_the_edge_api_is_told_whom_to_trust(
         with refusing_clients(site.store.port, context):
             assert reason_of(await site.device().enrol()) == (503, "StoreRefused")
         assert "does not accept the certificate of the Edge API" in caplog.text
+        old = site.store_context()
+        old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2
+        with refusing_clients(site.store.port, old):
+            assert reason_of(await site.device().enrol()) == (503, "StoreRefused")
+        assert "does not speak TLS 1.3 (TLSV1_ALERT_PROTOCOL_VERSION)" in caplog.text
 
         await site.store.start(context)
         assert reason_of(await site.device().enrol()) == (503, "StoreUnreachable")

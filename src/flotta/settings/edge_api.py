@@ -108,7 +108,8 @@ BACKEND = Choice(
 )
 REMOTE_BACKEND_URL = Text(
     help="Where the data store of `BACKEND=remote` serves the Edge Configuration API: "
-    "`https://HOST:PORT`, with or without the path `/api/flotta-backend/v1`; also `http`.",
+    "`https://HOST:PORT`, with or without the path `/api/flotta-backend/v1`; also `http`, "
+    "which protects nothing and is for a store on the same host.",
     variable="REMOTE_BACKEND_URL",
     option="remote_backend_url",
     role_input="operator_remote_backend_url",

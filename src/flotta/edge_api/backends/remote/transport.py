@@ -20,14 +20,13 @@ from flotta.edge_api.backends.remote.problems import (
     StoreRefused,
     StoreUnreachable,
 )
+from flotta.edge_api.backends.remote.tls_failures import TRUST_FLEET, explain_tls
 from flotta.printable_text import printable
 
 MAX_CALLS = 64  # at once; further ones wait for their turn
 MAX_CAUSE = 200  # characters of what the network says
 PIECE = 64 * 1024  # bytes that are read at once
-ALERT = "ALERT"  # in OpenSSL's reason for what the other side said
 JSON = "application/json"
-TRUST_FLEET = "let it trust the CA of the fleet (`ca.crt` of flotta-ca) for client certificates"
 
 
 @dataclass(frozen=True)
@@ -129,8 +128,9 @@ class Transport:
         for cause in _causes(error):
             if verdict := getattr(cause, "verify_message", ""):
                 return self._refused_certificate(str(verdict))
-            if ALERT in (alert := str(getattr(cause, "reason", ""))):
-                return self._refused_by_store(alert)
+            if meaning := explain_tls(str(getattr(cause, "reason", None) or "")):
+                text = f"The data store at {self._url} {printable(meaning)}"
+                return StoreRefused(text, is_outage=True)
         if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
             text = printable(str(error), MAX_CAUSE)
             return StoreAnswerInvalid(
@@ -144,6 +144,8 @@ class Transport:
         if self._context() and cause is error:
             # Many servers end a connection so when they do not accept the client's certificate.
             advice += f"; if it runs, {TRUST_FLEET}"
+        elif self._context() and isinstance(cause, ConnectionResetError):
+            advice += "; if it runs, let it speak TLS 1.3"
         return StoreUnreachable(
             f"The data store at {self._url} cannot be reached ({text}); {advice}",
             is_outage=True,
@@ -155,13 +157,6 @@ class Transport:
             f"The certificate of the data store at {self._url} is not accepted "
             f"({printable(verdict, MAX_CAUSE)}); issue one with `flotta certificates issue "
             "--server NAMES`, or name the CA that issued it with REMOTE_BACKEND_CA_FILE",
-            is_outage=True,
-        )
-
-    def _refused_by_store(self, alert: str) -> StoreRefused:
-        return StoreRefused(
-            f"The data store at {self._url} does not accept the certificate of the Edge API "
-            f"({printable(alert, MAX_CAUSE)}); {TRUST_FLEET}",
             is_outage=True,
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from flotta.edge_api.backends.remote.problems import StoreRefused
 from flotta.identity.key_files import key_files
 from flotta.identity.ssl_contexts import client_context
+from flotta.own_names import CA_SECRET, HOST_SECRET
 
 Stamp = tuple[int, int, int]  # of a file: what changes when it is written or replaced
 log = logging.getLogger(__name__)
@@ -52,23 +53,38 @@ class Trust:
             )
         trust, certificate, key = self._material
         self._stamp = self._read_stamp()
+        context = self._make_verifying(trust)
         try:
             with key_files(certificate, key) as files:
-                context = client_context(
-                    self._ca_file or trust, files.certificate, files.key, check_time=True
-                )
-        except (OSError, ssl.SSLError) as error:
-            cause = (
-                f"REMOTE_BACKEND_CA_FILE names {self._ca_file}" if self._ca_file else "its CA is"
-            )
+                context.load_cert_chain(files.certificate, files.key)
+        except ssl.SSLError as error:
+            raise StoreRefused(
+                f"The certificate of the Edge API for the data store cannot be used ({error}); "
+                f"write another client.crt and client.key to {HOST_SECRET}, or remove both: then "
+                "the Edge API issues them",
+                is_outage=True,
+            ) from error
+        except OSError as error:
+            raise StoreRefused(
+                f"The certificate of the Edge API for the data store cannot be loaded ({error}); "
+                "it needs a temporary file for a moment: free space there",
+                is_outage=True,
+            ) from error
+        context.sslobject_class = _noting(self._note)
+        return context
+
+    def _make_verifying(self, trust: bytes) -> ssl.SSLContext:
+        """Return a context that verifies the store's certificate."""
+        try:
+            return client_context(self._ca_file or trust, check_time=True)
+        except OSError as error:  # errors of TLS are such, too
+            named = f"REMOTE_BACKEND_CA_FILE names {self._ca_file}"
+            cause = named if self._ca_file else f"its CA is that in {CA_SECRET}"
             raise StoreRefused(
                 f"The certificate of the data store cannot be verified: {cause}, which cannot be "
                 f"used ({error}); correct the file",
                 is_outage=True,
             ) from error
-
-        context.sslobject_class = _noting(self._note)
-        return context
 
     def _note(self, der: bytes) -> None:
         self.seen = der
