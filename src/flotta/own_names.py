@@ -21,6 +21,14 @@ HOST_SECRET = "flotta-host-certificate"  # noqa: S105 - a name
 WIPE_GRANTS_SECRET = "flotta-wipe-grants"  # noqa: S105 - a name
 ROLLOVER_CONFIG_MAP = "flotta-ca-rollover"  # what an administrator asks of the CA
 CERTIFICATES_CONFIG_MAP = "flotta-certificates"  # those of CA and server, without keys
+# What nothing else may be called, whether it exists already or not.
+OWN_SECRET_NAMES = (
+    CA_SECRET,
+    HOST_SECRET,
+    WIPE_GRANTS_SECRET,
+    ROLLOVER_CONFIG_MAP,
+    CERTIFICATES_CONFIG_MAP,
+)
 DEVICE_PORT = 8043  # TCP, at which the Edge API serves devices by default
 REGISTRATION_LABEL = "reg-client-ca"  # "true" on each Secret with a registration certificate
 OWN_BATCH_PREFIX = f"{REGISTRATION_LABEL}-"  # of the names that `name_registration_secret` makes

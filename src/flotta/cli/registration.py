@@ -35,7 +35,7 @@ from flotta.fleet.registration_batches import (
     SpecificationFields,
     is_batch_name,
 )
-from flotta.own_names import REGISTRATION_SELECTOR
+from flotta.own_names import OWN_SECRET_NAMES, REGISTRATION_SELECTOR
 from flotta.resources.client import Client, Conflict, NotFound, retry_on_conflict
 from flotta.resources.kinds import CONFIG_MAP, SECRET, SIGNED_REQUEST
 from flotta.resources.objects.core import ConfigMap, Secret
@@ -251,6 +251,8 @@ def require_name(name: str) -> None:
             f"{name!r} cannot be the name of a registration batch: use at most {MAX_BATCH_NAME} "
             "lower-case letters, digits and -"
         )
+    if name in OWN_SECRET_NAMES:
+        raise ValueError(f"the Edge API keeps something else in {name}; choose another name")
 
 
 def require_future(expires: str, now: datetime) -> datetime:

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from flotta.dns1123 import is_subdomain
 from flotta.fleet.issued_servers import (
     IssuedServer,
+    derive_name,
     encode_request,
     is_server,
     make_server,
     read_server,
 )
 from flotta.identity.server_requests import REQUEST_KEY
-from flotta.own_names import SERVER_ERROR_ANNOTATION, SERVER_SELECTOR
+from flotta.own_names import OWN_SECRET_NAMES, SERVER_ERROR_ANNOTATION, SERVER_SELECTOR
 from flotta.resources.client import Client, retry_on_conflict
 from flotta.resources.kinds import SECRET
 from flotta.resources.objects.core import Secret
@@ -41,6 +42,20 @@ class ServerCertificates:
         """
         secret = await self._find(name)
         return read_server(secret) if secret else None
+
+    async def choose_name(self, given: str | None, names: Sequence[str]) -> str:
+        """Return the name of the Secret for a server: the given one, else that of its first name.
+
+        Several servers can come to the same one then; raises ValueError for the later of them.
+        """
+        name = given or derive_name(names[0])
+        found = None if given else await self.find(name)
+        if found is not None and found.names and names[0] not in found.names:
+            raise ValueError(
+                f"the Secret {self.namespace}/{name} is for another server, "
+                f"{', '.join(found.names)}; choose a name for the Secret of {names[0]}"
+            )
+        return name
 
     async def list(self) -> list[IssuedServer]:
         """Return all of them by name."""
@@ -103,6 +118,8 @@ class ServerCertificates:
             raise ValueError(
                 f"{name!r} cannot be the name of a Secret: use lower-case letters, digits and -"
             )
+        if name in OWN_SECRET_NAMES:
+            raise ValueError(f"the Edge API keeps something else in {name}; choose another name")
         secret = await self.client.get_or_none(SECRET, name, self.namespace)
         if secret is not None and not is_server(secret):
             raise ValueError(

@@ -93,6 +93,24 @@ def test_other_names_issue_another_one(client: Filled) -> None:
     }
 
 
+def test_two_servers_never_share_a_secret_unasked(client: Filled) -> None:
+    first = ask("a.b", "192.0.2.7")
+
+    for given in ({}, {"check_mode": True}, {"state": "absent"}):
+        failed = run(MODULE, names=["a-b"], **given)
+        assert "is for another server, a.b, 192.0.2.7; choose a name" in failed["msg"]
+    assert ask("a.b", "192.0.2.7")["key"] == first["key"]
+    assert ask("a-b", name="other")["changed"]
+    assert ask("a.b", "c")["changed"]
+    assert run(MODULE, names=["a.b"], state="absent")["changed"]
+
+
+@pytest.mark.parametrize("name", ["flotta-ca", "flotta-host-certificate", "flotta-certificates"])
+def test_the_names_of_the_fleet_are_not_taken(client: Filled, name: str) -> None:
+    assert "the Edge API keeps something else in flotta-" in ask(name=name)["msg"]
+    assert client.writes == []
+
+
 def test_check_mode_writes_nothing_and_shows_names_and_no_key(client: Filled) -> None:
     planned = ask(check_mode=True)
 
@@ -119,10 +137,10 @@ def test_absent_removes_the_secret_once(client: Filled) -> None:
 
 
 def test_what_cannot_be_asked_for_is_a_sentence(client: Filled) -> None:
-    client.have(SECRET, "flotta-ca", "flotta", data={})
+    client.have(SECRET, "other-secret", "flotta", data={})
 
     assert "neither a DNS name nor an address" in ask("a b")["msg"]
-    assert "does not ask for the certificate of a server" in ask("a", name="flotta-ca")["msg"]
+    assert "does not ask for the certificate of a server" in ask("a", name="other-secret")["msg"]
     assert "cannot be the name of a Secret" in ask("a", name="A/b")["msg"]
     assert "names" in run(MODULE, name="store")["msg"]
     assert client.writes == []

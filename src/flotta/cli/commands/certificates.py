@@ -23,7 +23,6 @@ from flotta.cli.kubeconfig import find_kubeconfig
 from flotta.cli.rollover import ask_rollover
 from flotta.cli.server_certificates import ServerCertificates
 from flotta.cli.written_certificates import write_certificate
-from flotta.fleet.issued_servers import derive_name
 from flotta.identity.expiry import Expiry
 from flotta.identity.rollover import FINISH, ROLL
 from flotta.identity.server_requests import check_names
@@ -55,8 +54,8 @@ def run(options: argparse.Namespace) -> str | int:
 
 async def _issue(client: Client, options: argparse.Namespace) -> str:
     names = check_names(name for text in options.server for name in text.split(","))
-    name = options.name or derive_name(names[0])
     certificates = ServerCertificates(client, own_namespace())
+    name = await certificates.choose_name(options.name, names)
     await certificates.ask(name, names)
     try:
         server = await certificates.wait_issued(name, options.timeout, ISSUE_CHECK)

@@ -23,6 +23,7 @@ options:
     description:
       - Name of the Secret.
       - When omitted, V(server-) and the first of O(names), with C(-) for other characters than letters and digits.
+      - Where another server has that one, the module fails; set O(name) then.
     type: str
   names:
     description:
@@ -130,7 +131,7 @@ from ansible_collections.flotta.edge.plugins.module_utils import resource_api as
 
 try:
     from flotta.cli.server_certificates import ServerCertificates
-    from flotta.fleet.issued_servers import IssuedServer, derive_name
+    from flotta.fleet.issued_servers import IssuedServer
     from flotta.identity.server_requests import check_names
     from flotta.resources.client import Client
     from flotta.resources.objects.meta import Manifest
@@ -153,7 +154,7 @@ async def ensure_present(
 ) -> Manifest:
     """Issue the certificate if it is not there; return the result of the module."""
     names = check_names(parameters.names)
-    name = parameters.name or derive_name(names[0])
+    name = await certificates.choose_name(parameters.name, names)
     existing = await certificates.find(name)
     changed = existing is None or set(existing.names) != set(names)
     if changed and not check_mode:
@@ -200,7 +201,8 @@ async def ensure_absent(
     """Remove the Secret; return the result of the module."""
     if not (parameters.name or parameters.names):
         raise ValueError("It is not said which certificate is to be removed; set name.")
-    name = parameters.name or derive_name(check_names(parameters.names)[0])
+    names = check_names(parameters.names) if parameters.names else ()
+    name = await certificates.choose_name(parameters.name, names)
     existing = await certificates.find(name)
     if existing is not None and not check_mode:
         await certificates.remove(name)
