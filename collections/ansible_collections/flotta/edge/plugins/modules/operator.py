@@ -152,7 +152,7 @@ options:
   remote_backend_url:
     description:
       - "Where the data store of C(BACKEND=remote) serves the Edge Configuration API: C(https://HOST:PORT), with or without the path
-        C(/api/flotta-backend/v1); also C(http)."
+        C(/api/flotta-backend/v1); also C(http), which protects nothing and is for a store on the same host."
       - With https, the Edge API shows the certificate in C(client.crt) of the Secret C(flotta-host-certificate), which its own CA issues.
         Required with O(backend=remote).
     type: str
