@@ -239,7 +239,6 @@ async def test_certificates_survive_the_server(tmp_path: Path) -> None:
         ("flotta-ca/ca.key", "'flotta-ca' cannot be used: The private key cannot be read"),
         ("flotta-ca/ca.crt", "'flotta-ca' cannot be used: The CA certificate is not a readable"),
         ("flotta-host-certificate/server.key", "cannot be used: The private key cannot be read"),
-        ("flotta-host-certificate/client.crt", "client.crt in Secret flotta-host-certificate is"),
     ],
 )
 async def test_a_file_that_was_half_written_by_hand_is_named_and_stays(
@@ -256,6 +255,25 @@ async def test_a_file_that_was_half_written_by_hand_is_named_and_stays(
         await start_once(path)
     assert (path / file).read_bytes() == half
     assert secrets_of(path) == before
+
+
+async def test_what_is_wrong_with_the_certificate_for_the_store_keeps_nothing_else_from_its_own(
+    site: FilesSite, run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    led = site.backend.followed[-1]
+    client = site.path / "flotta-host-certificate/client.crt"
+    client.write_bytes(client.read_bytes()[:60])
+    sentence = "client.crt in Secret flotta-host-certificate is not a readable PEM certificate"
+    await eventually(lambda: sentence in caplog.text)
+
+    code, said = await run("certificates", "issue", "--server", "store", "--timeout", "20")
+    assert (code, "is issued for store" in said) == (0, True), said
+    assert site.backend.followed[-1] == led  # the one before stays in use
+    async with files_site(site.path) as again:
+        assert again.backend.followed[-1][1:] == (b"", b"")
+        (site.path / "flotta-host-certificate/client.key").unlink()
+        client.unlink()
+        await eventually(lambda: again.backend.followed[-1][1] != b"")
 
 
 async def test_a_pair_that_does_not_fit_is_not_served_and_ends_no_server(

@@ -158,6 +158,16 @@ def test_a_power_cut_while_a_secret_is_made_or_removed_leaves_all_of_it_or_nothi
         (lambda path: path.chmod(0o777), "mode 777, .* Close it: chmod 711"),
         (lambda path: path.chmod(0o755), "mode 755, .* exchange or lock"),
         (lambda path: os.chown(path / "flotta-ca", NOBODY, NOBODY), "belongs to the user nobody"),
+        (lambda path: (path / "flotta-ca/ca.key").chmod(0o640), "mode 640, .*: chmod 600 .*ca.key"),
+        (lambda path: (path / "flotta-ca/ca.crt").chmod(0o664), "mode 664, .*: chmod 600 .*ca.crt"),
+        (
+            lambda path: os.chown(path / "flotta-ca/ca.key", NOBODY, -1),
+            "ca.key belongs to the user",
+        ),
+        (
+            lambda path: os.link(path / "flotta-ca/ca.key", path.parent / "link"),
+            "hard link, and 1 more .* cp -p .*/ca.key .*",
+        ),
         (lambda path: (path / "flotta-ca/old").mkdir(), "flotta-ca/old is not a regular file"),
         (lambda path: os.mkfifo(path / "flotta-ca/fifo"), "fifo is not a regular file"),
         (lambda path: (path / "flotta-ca/a").symlink_to("ca.crt"), "a is not a regular file"),
@@ -183,6 +193,16 @@ def test_what_is_wrong_is_named_and_left_alone(
             "CertificatesUnusable",
         )
     assert sorted(directory.path.rglob("*")) == before
+
+
+def test_what_an_editor_or_root_leaves_is_used(directory: SecretDirectory) -> None:
+    directory.create("flotta-ca", OLD)
+    (directory.path / "flotta-ca/ca.crt").chmod(0o644)
+    if os.geteuid() == 0:
+        os.chown(directory.path / "flotta-ca", NOBODY, NOBODY)
+        os.chown(directory.path, NOBODY, NOBODY)
+
+    assert read(directory) == OLD
 
 
 def test_a_secret_that_cannot_be_used_hides_no_other(directory: SecretDirectory) -> None:

@@ -64,6 +64,13 @@ def test_a_certificate_of_the_edge_api_that_tls_refuses_is_named(tmp_path: Path)
     assert "client.crt and client.key to flotta-host-certificate" in text
 
 
+def test_a_missing_certificate_of_the_edge_api_is_named() -> None:
+    trust = Trust(has_tls=True, ca_file=None)
+    trust.follow(AUTHORITY.certificate_pem, b"", b"")
+
+    assert "client.crt in flotta-host-certificate cannot be used" in refusal_of(trust)
+
+
 def test_a_full_disk_for_temporary_files_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from flotta.edge_api.key_forms import rewrite_keys
 from flotta.edge_api.requested_certificates import RequestedCertificates
 from flotta.edge_api.secret_conflicts import retry_on_secret_conflict
 from flotta.edge_api.settings import Settings
-from flotta.edge_api.store_certificate import renew_client
+from flotta.edge_api.store_certificate import is_pair, renew_client
 from flotta.edge_api.stored_authority import StoredAuthority, read_authority
 from flotta.fleet.batch_specification import dump_specification, parse_specification
 from flotta.fleet.registration_batches import SPECIFICATION_KEY, Specification
@@ -106,6 +106,7 @@ class Certificates:
         self._secrets = secrets
         self._settings = settings
         self._wants_client = wants_client  # a certificate for a data store
+        self._client: CertificateAndKey | None = None  # the last one that could be used
         self.requested = RequestedCertificates(secrets, self._read_authority)
 
     async def ensure(self, *, starting: bool = False) -> Material:
@@ -124,8 +125,9 @@ class Certificates:
         names = list(self._settings.server_names) if starting else []
         host = await self._ensure_host(authority, names)
         await self._keep_registrations(authority)
-        client = _read_secret(host, "client") if self._wants_client else None
-        return Material(stored, _read_server(host), client)
+        if self._wants_client and is_pair(host.data):
+            self._client = _read_secret(host, "client")
+        return Material(stored, _read_server(host), self._client)
 
     async def _keep_registrations(self, authority: Authority) -> None:
         try:
@@ -155,7 +157,7 @@ class Certificates:
             secret = await self._secrets.create(HOST_SECRET, data)
         new = {**self._renew_server(secret, authority, required)}
         if self._wants_client:
-            new |= renew_client(secret.data, authority, datetime.now(UTC))
+            new |= _renew_client(secret, authority)
         if not new:
             return secret
         data = {**secret.data, **new}
@@ -189,6 +191,15 @@ class Certificates:
         change = plan_batch(StoredSecret(name, batch, "", True), authority, datetime.now(UTC))
         if change is not None and change.data is not None:
             await self._secrets.create(name, change.data, registration=True)
+
+
+def _renew_client(secret: StoredSecret, authority: Authority) -> dict[str, bytes]:
+    """Return what to change in the Secret for the data store's sake; no device needs that."""
+    try:
+        return renew_client(secret.data, authority, datetime.now(UTC))
+    except IdentityError as error:
+        log.error("There is no new certificate for the data store: %s", error)
+        return {}
 
 
 def _reason_to_renew(

@@ -216,7 +216,7 @@ class EdgeApiServer:
         try:
             await self._use_material(await self._certificates.ensure())
         except (BackendError, IdentityError) as error:
-            log.error("Certificates cannot be renewed: %s; the current ones stay in use", error)
+            log.error("Certificates cannot be renewed, the current ones stay in use: %s", error)
             done = False
         await self._publish(self._current)
         await self._expiry.check(self._current)

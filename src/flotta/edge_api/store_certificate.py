@@ -38,12 +38,21 @@ def renew_client(
     try:
         issued = authority.issue_client(EDGE_API, (EDGE_API,))
     except AuthorityError as error:
-        if not _is_pair(data):
+        if not is_pair(data):
             raise
         log.error("The certificate for the data store stays, although %s: %s", reason, error)
         return {}
     log.info("Issuing a new certificate for the data store: %s", reason)
     return {CERTIFICATE: issued.certificate, KEY: issued.key}
+
+
+def is_pair(data: Mapping[str, bytes]) -> bool:
+    """Tell whether the Secret has a certificate for the store, and its key."""
+    pair = CertificateAndKey(data.get(CERTIFICATE, b""), data.get(KEY, b""))
+    try:
+        return load_certificate(pair.certificate).public_key() == load_key(pair.key).public_key()
+    except IdentityError:
+        return False
 
 
 def _reason_to_renew(data: Mapping[str, bytes], authority: Authority, now: datetime) -> str | None:
@@ -53,7 +62,7 @@ def _reason_to_renew(data: Mapping[str, bytes], authority: Authority, now: datet
     if not _is_own(certificate):
         _require_pair(data)
         return None  # users renew their own certificates
-    if not _is_pair(data):
+    if not is_pair(data):
         return "its key is missing, or belongs to another certificate"
     if not authority.has_issued(certificate):
         return "the CA of the fleet was replaced"
@@ -78,16 +87,8 @@ def _is_own(certificate: x509.Certificate) -> bool:
 
 
 def _require_pair(data: Mapping[str, bytes]) -> None:
-    if not _is_pair(data):
+    if not is_pair(data):
         raise IdentityError(
             f"{CERTIFICATE} in Secret {HOST_SECRET} is of your own PKI, and {KEY} beside it is not "
             "its key; write both, or remove both: then the Edge API issues them."
         )
-
-
-def _is_pair(data: Mapping[str, bytes]) -> bool:
-    pair = CertificateAndKey(data.get(CERTIFICATE, b""), data.get(KEY, b""))
-    try:
-        return load_certificate(pair.certificate).public_key() == load_key(pair.key).public_key()
-    except IdentityError:
-        return False

@@ -55,8 +55,11 @@ class Contents:
         return StoredSecret(name, data, self.version, registers, problem, serves)
 
 
-def read_contents(directory: Path) -> Contents:
-    """Return what is in a directory; raises OSError, and BackendError for what cannot be used."""
+def read_contents(directory: Path, owner: int) -> Contents:
+    """Return what is in a directory of a user's secrets.
+
+    Raises OSError, and BackendError for what cannot be used, or is not that user's alone.
+    """
     files, foreign = {}, []
     for entry in _entries(directory):
         if entry.name not in MARKS and KEY.fullmatch(entry.name) is None:
@@ -67,6 +70,7 @@ def read_contents(directory: Path) -> Contents:
                 f"{entry.path} is not a regular file; put a copy of what it stands for in its "
                 "place, or move it elsewhere."
             )
+        _require_own(Path(entry.path), entry.stat(follow_symlinks=False), owner)
         files[entry.name] = read_bounded(Path(entry.path), MAX_FILE)
     return Contents(files, tuple(sorted(foreign)))
 
@@ -109,6 +113,35 @@ def _give(handle: int, owner: tuple[int, int]) -> None:
         os.fchown(handle, *owner)
 
 
+def _require_own(path: Path, found: os.stat_result, owner: int) -> None:
+    """Raise BackendError for a file that somebody else can exchange, or a key that others may read.
+
+    Others cannot reach the rest in its directory, where an editor may leave 0644.
+    """
+    _require_owner(path, found, owner)
+    forbidden = PRIVATE_BITS if path.suffix == ".key" else FOREIGN_WRITE_BITS
+    if found.st_mode & forbidden:
+        mode = "644" if path.parent.name in PUBLIC else "600"
+        raise unusable(
+            f"{path} has the mode {stat.S_IMODE(found.st_mode):o}, so other users may have what is "
+            f"in it, or have changed it. If not, close it: chmod {mode} {path}"
+        )
+    if found.st_nlink > 1:
+        raise unusable(
+            f"{path} is a hard link, and {found.st_nlink - 1} more lead to the same file, so it "
+            f"may be read or changed elsewhere. Make it a file of its own: "
+            f"cp -p {path} {path}.copy && mv {path}.copy {path}"
+        )
+
+
+def _require_owner(path: Path, found: os.stat_result, owner: int) -> None:
+    if found.st_uid not in (owner, os.geteuid(), 0):
+        raise unusable(
+            f"{path} belongs to the user {name_user(found.st_uid)}, who could exchange what is "
+            f"in it. Give it back: chown -R {name_user(owner)} {path}"
+        )
+
+
 def require_private(path: Path, found: os.stat_result, owner: int) -> None:
     """Raise BackendError for a directory of somebody else, or that others may look into.
 
@@ -116,11 +149,7 @@ def require_private(path: Path, found: os.stat_result, owner: int) -> None:
     """
     if not stat.S_ISDIR(found.st_mode):
         raise unusable(f"{path} is not a directory; move it elsewhere.")
-    if found.st_uid not in (owner, os.geteuid(), 0):
-        raise unusable(
-            f"{path} belongs to the user {name_user(found.st_uid)}, who could exchange the keys in "
-            f"it. Give it back: chown -R {name_user(owner)} {path}"
-        )
+    _require_owner(path, found, owner)
     forbidden = FOREIGN_WRITE_BITS if path.name in PUBLIC else PRIVATE_BITS
     if found.st_mode & forbidden:
         mode = "755" if path.name in PUBLIC else "700"

@@ -154,8 +154,9 @@ class SecretDirectory:
             found = os.lstat(place)
         except FileNotFoundError:
             return None
-        require_private(place, found, os.stat(self.path).st_uid)
-        return read_contents(place)
+        owner = os.stat(self.path).st_uid
+        require_private(place, found, owner)
+        return read_contents(place, owner)
 
     def _names(self) -> list[str]:
         """Return the names of all secrets, also of one whose writing a power cut ended."""
@@ -207,7 +208,7 @@ class SecretDirectory:
         """Remove the former secret, if there is a later one."""
         old = self._old(name)
         if old.exists() and (self.path / name).exists():
-            _discard(old, read_contents(old).files)
+            _discard(old, read_contents(old, os.stat(self.path).st_uid).files)
 
     def _remove_rests(self) -> None:
         """Remove what power cuts left of secrets that were just written or removed."""

@@ -52,6 +52,12 @@ class Trust:
                 "The Edge API has no certificate for the data store yet", is_outage=True
             )
         trust, certificate, key = self._material
+        if not certificate:
+            raise StoreRefused(
+                "The Edge API has no certificate for the data store: client.crt in "
+                f"{HOST_SECRET} cannot be used, and its log says why; mend it, or remove it",
+                is_outage=True,
+            )
         self._stamp = self._read_stamp()
         context = self._make_verifying(trust)
         try:
