@@ -38,7 +38,8 @@ DISCONNECTED = {**data_message("", "disconnect"), "type": "event"}
 
 @pytest_asyncio.fixture(params=[False, True], ids=["v0.2", "additions"])
 async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RemoteSite]:
-    async with remote_site(tmp_path, has_additions=request.param) as started:
+    settings = {"REGISTRATION_NAMESPACES": "default,plant-7"}
+    async with remote_site(tmp_path, has_additions=request.param, **settings) as started:
         await started.store.start(started.store_context())
         yield started
 
@@ -85,6 +86,7 @@ async def test_a_device_joins_runs_and_leaves(site: RemoteSite) -> None:
 
 
 async def test_the_store_learns_who_asks(site: RemoteSite) -> None:
+    site.store.device("till-7").uid = uid = str(uuid.uuid4())
     device = await site.joined()
     await device.beat()
     (enrolment,), (registration,) = (
@@ -100,7 +102,8 @@ async def test_the_store_learns_who_asks(site: RemoteSite) -> None:
     assert registration.content["certificate_request"].startswith("-----BEGIN CERTIFICATE REQ")
     assert heartbeat.headers["Flotta-Peer"] == "device"
     assert uuid.UUID(heartbeat.headers["Flotta-Message-ID"])
-    assert uuid.UUID(heartbeat.headers["Flotta-Device-UID"])
+    expected = uid if site.store.has_additions else None
+    assert heartbeat.headers.get("Flotta-Device-UID") == expected
 
 
 async def test_the_certificate_has_the_namespace_and_uid_of_the_store(site: RemoteSite) -> None:
@@ -112,7 +115,7 @@ async def test_the_certificate_has_the_namespace_and_uid_of_the_store(site: Remo
     assert device.identity is not None
     peer = identify_peer(load_certificate(device.identity.certificate))
     assert peer.namespace == "plant-7"
-    by_name = str(uuid.uuid5(uuid.NAMESPACE_URL, "default/till-7"))
+    by_name = str(uuid.uuid5(uuid.NAMESPACE_URL, "plant-7/till-7"))
     assert peer.uid == (known.uid if site.store.has_additions else by_name)
 
 

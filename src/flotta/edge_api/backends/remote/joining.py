@@ -124,7 +124,8 @@ class Joining:
             _require_member(judge_membership(peer, status, key_fingerprint))
         else:
             require_allowed_namespace(batch, status)
-        return RecordedRegistration(status.namespace or name.namespace, uid_of(name, status, peer))
+        given = DeviceName(status.namespace or name.namespace, name.device_id)
+        return RecordedRegistration(given.namespace, uid_of(given, status, peer))
 
     async def _ask_member(self, name: DeviceName, peer: Peer, new_key: str, budget: Budget) -> None:
         """Refuse a device certificate whose holder does not belong to the fleet now."""
