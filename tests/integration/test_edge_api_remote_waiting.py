@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -152,16 +153,43 @@ async def end_held_feed(site: RemoteSite) -> None:
     store._changed = asyncio.Event()
 
 
-async def test_a_feed_that_answers_at_once_is_not_asked_without_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"version": 5, "devices": []},
+        {"version": 5, "devices": ["default/till-7"]},
+        {"version": 5, "devices": [], "complete": False},
+        {"version": 0, "devices": [], "complete": False},
+    ],
+    ids=["does not hold", "one device", "remembers nothing", "knows no version"],
+)
+async def test_a_feed_that_answers_at_once_is_not_asked_without_end(
+    tmp_path: Path, answer: object
+) -> None:
     async with remote_site(tmp_path, has_additions=True) as site:
-        site.store.trouble = answering(200, '{"version": 5, "devices": []}', "changes")
+        site.store.trouble = answering(200, json.dumps(answer), "changes")
         await site.store.start(site.store_context())
         await site.joined()
         begun = asyncio.get_running_loop().time()
         await eventually(lambda: len(site.store.of("GET changes")) >= 4)
 
         seconds = asyncio.get_running_loop().time() - begun
-        assert len(site.store.of("GET changes")) <= 4 + 3 * seconds
+        assert len(site.store.of("GET changes")) <= 4 + 2 * seconds
+
+
+async def test_what_answers_everything_with_ok_is_no_feed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with remote_site(tmp_path, has_additions=True) as site:
+        site.store.trouble = answering(200, '{"status": "ok"}', "changes")
+        await site.store.start(site.store_context())
+        data = await held_data(await site.joined())
+
+        site.store.configure("till-7", version="2")
+
+        reply = await asyncio.wait_for(data, 30)
+        assert reply.json()["content"]["version"] == "2"  # type: ignore[attr-defined]
+        assert "does not tell of changes" in caplog.text
 
 
 async def test_held_requests_end_when_the_server_stops(tmp_path: Path) -> None:

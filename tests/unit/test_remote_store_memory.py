@@ -141,6 +141,26 @@ def test_what_is_kept_for_a_forgotten_device_does_not_count() -> None:
     assert known.knowledge.size == ENTRY + 1
 
 
+@pytest.mark.parametrize(
+    ("status", "is_kept"),
+    [
+        (RegistrationStatus(status="registered", uid="u1"), True),
+        (RegistrationStatus(status="registered", uid="u2"), False),
+        (RegistrationStatus(status="unknown"), False),
+        (RegistrationStatus(status="unregistered", uid="u1"), False),
+    ],
+)
+def test_a_configuration_is_known_as_long_as_its_device_is_registered(
+    status: RegistrationStatus, is_kept: bool
+) -> None:
+    known = Known()
+    known.read(status=RegistrationStatus(status="registered", uid="u1"))
+    deliver(known, 7, b"x" * 1000)
+    known.read(status=status)
+    assert (known.knowledge.of(name()).delivered is not None) is is_kept
+    assert known.knowledge.size == ENTRY + 1000 * is_kept
+
+
 OUTAGE = StoreUnreachable("It is away", is_outage=True)
 
 
@@ -286,6 +306,31 @@ async def test_a_look_that_is_planned_again_is_made_once() -> None:
     await eventually(lambda: looks.seen and looks.held.planned == 2)  # the next, and the first
     assert looks.seen == [name()]
     wait.cancel()
+    running.cancel()
+
+
+async def test_looks_at_all_that_come_without_end_take_no_memory_and_starve_nobody() -> None:
+    looks = Looks()
+    looks.held.polls = False
+    waits = [asyncio.create_task(looks.held.wait(name(number), PEER, 60)) for number in range(200)]
+    await asyncio.sleep(0)
+    running = asyncio.create_task(looks.held.run())
+
+    async def are_all_seen() -> bool:
+        for _ in range(20):
+            looks.held.look_at_all()
+        return len(set(looks.seen)) == 200
+
+    await eventually(are_all_seen)  # the last one is due after 0.4 s
+    assert looks.held.planned <= 200
+
+    for number in range(5000):  # planned for later first, and then for now
+        looks.held._plan(
+            name(number % 200), looks.held._held[name(number % 200)], 9.0 - number / 1000
+        )
+    assert looks.held.planned <= 1401
+    for wait in waits:
+        wait.cancel()
     running.cancel()
 
 

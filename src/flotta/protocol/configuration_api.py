@@ -78,7 +78,7 @@ class Changes(msgspec.Struct, kw_only=True):
     `complete` false the store does not know that version any more: everything may have changed.
     """
 
-    version: int = 0
+    version: int
     devices: list[str] = msgspec.field(default_factory=list)
     complete: bool = True
 

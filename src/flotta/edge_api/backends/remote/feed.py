@@ -19,13 +19,18 @@ from flotta.edge_api.backends.remote.knowledge import Knowledge
 from flotta.edge_api.backends.remote.problems import StoreError
 from flotta.edge_api.backends.remote.transport import Transport
 from flotta.edge_api.backends.remote.unexpected import explain
+from flotta.limited_log import LimitedLog
 from flotta.protocol.configuration_api import Changes
 
 HOLD = 30  # seconds for which the store is asked to hold a request
 LIMIT = 1024 * 1024  # bytes of an answer; a store that has more to say answers in pieces
-RETRY = 1.0, 30.0  # first and longest seconds until a failed request is repeated
+INTERVAL = 0.1  # least seconds between two requests
+# First and longest seconds until a request is repeated that failed, or told of no progress.
+RETRY = 1.0, 30.0
 ABSENT = 600.0  # seconds until a store without a feed is asked again
 SHORT = 1.0  # seconds; a store that answers earlier without a change does not hold requests
+SUSPICIOUS = 3  # answers without progress, one after the other, that are worth a warning
+WARNING_INTERVAL = 600.0  # seconds between two of them
 log = logging.getLogger(__name__)
 
 
@@ -47,6 +52,7 @@ class Feed:
         self._timeout = timeout
         self._version = 0
         self._backoff = Backoff(*RETRY)
+        self._warnings = LimitedLog(log, 1, WARNING_INTERVAL)
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -56,7 +62,12 @@ class Feed:
             except StoreError as error:
                 self._lose()
                 self._circuit.note(error)
-                log.debug("The feed of changes: %s", error)
+                self._warnings.log(
+                    logging.WARNING,
+                    "The data store does not tell of changes, so devices that wait are polled for: "
+                    "%s",
+                    error,
+                )
                 delay = self._backoff.next()
             await asyncio.sleep(delay)
 
@@ -65,15 +76,32 @@ class Feed:
         loop = asyncio.get_running_loop()
         started = loop.time()
         # The first request is not held, so that it tells at once whether there is a feed.
-        hold = HOLD if self._knowledge.has_feed else 0
-        changes = await self._request(hold)
+        is_first = not self._knowledge.has_feed
+        changes = await self._request(0 if is_first else HOLD)
         if changes is None:
             self._lose()
             return ABSENT * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load
-        self._backoff.reset()
+        seconds = loop.time() - started
+        is_progress = changes.complete and changes.version > self._version
+        was_held = changes.complete and changes.version == self._version and seconds >= SHORT
         self._take(changes)
-        early = hold and loop.time() - started < SHORT and not changes.devices
-        return self._backoff.next() if early and changes.complete else 0.0
+        if is_progress or was_held:
+            self._backoff.reset()
+        elif not is_first:
+            return self._delay()
+        return max(0.0, INTERVAL - seconds)
+
+    def _delay(self) -> float:
+        """Return the seconds to wait after an answer that no correct store gives twice."""
+        delay = self._backoff.next()
+        if self._backoff.failures >= SUSPICIOUS:
+            self._warnings.log(
+                logging.WARNING,
+                "The data store answers GET changes at once though nothing new happened, or does "
+                "not know a version that it gave. It is asked less often, so changes come late; "
+                "correct the store",
+            )
+        return delay
 
     async def _request(self, hold: int) -> Changes | None:
         """Return what changed, None when the store has no feed; raises StoreError."""

@@ -22,16 +22,18 @@ LOOKERS = 16  # looks at a time
 JITTER = 0.25  # part of the time between two looks by which it varies at random
 PAUSE = 2.0  # most seconds for which one of them pauses while the store cannot be used
 SPREAD = 500.0  # looks a second that are planned when everything may have changed
+SPARE = 1000  # places in the schedule that may be of no use, besides one for each device
 log = logging.getLogger(__name__)
 
 
 class _Held:
-    """The held requests of one device; `plan` tells its newest place in the schedule."""
+    """The held requests of one device, and when it is looked at next: its place in the schedule."""
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.futures: set[asyncio.Future[None]] = set()
-        self.plan = 0
+        self.plan = 0  # of its newest place
+        self.due: float | None = None  # seconds of the loop; None for no place
 
 
 class HeldRequests:
@@ -127,7 +129,9 @@ class HeldRequests:
             try:
                 await self._look(name, held.peer)
             except (BackendError, Refusal) as error:
-                self._failures.log(logging.DEBUG, "A held device is not looked at: %s", error)
+                level = logging.WARNING if isinstance(error, BackendError) else logging.DEBUG
+                text = "%s/%s waits for changes, and cannot be looked at: %s"
+                self._failures.log(level, text, *name, error)
                 if not self._is_usable():
                     await asyncio.sleep(PAUSE * random.random())  # noqa: S311 - spreads load
             if self.polls and self._held.get(name) is held:
@@ -141,6 +145,7 @@ class HeldRequests:
                 _, plan, name = heapq.heappop(self._schedule)
                 held = self._held.get(name)
                 if held is not None and held.plan == plan:
+                    held.due = None
                     return name, held
             due = self._schedule[0][0] - loop.time() if self._schedule else None
             self._changed.clear()
@@ -151,12 +156,22 @@ class HeldRequests:
                 continue
 
     def _plan(self, name: DeviceName, held: _Held, delay: float) -> None:
-        """Plan the next look at a device, in place of the one that was planned."""
-        self._plans += 1
-        held.plan = self._plans
+        """Plan the next look at a device for then, unless one is planned that is earlier."""
         due = asyncio.get_running_loop().time() + delay
+        if held.due is not None and held.due <= due:
+            return
+        self._plans += 1
+        held.plan, held.due = self._plans, due
         heapq.heappush(self._schedule, (due, held.plan, name))
+        if len(self._schedule) > SPARE + 2 * len(self._held):
+            self._drop_replaced()
         self._changed.set()
+
+    def _drop_replaced(self) -> None:
+        """Drop the places in the schedule that others have replaced."""
+        plans = {name: held.plan for name, held in self._held.items()}
+        self._schedule = [item for item in self._schedule if plans.get(item[2]) == item[1]]
+        heapq.heapify(self._schedule)
 
     def _next_interval(self) -> float:
         return self._interval * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load
