@@ -26,6 +26,8 @@ from flotta.printable_text import printable
 MAX_CALLS = 64  # at once; further ones wait for their turn
 MAX_CAUSE = 200  # characters of what the network says
 PIECE = 64 * 1024  # bytes that are read at once
+LARGE = 256 * 1024  # bytes; larger answers are read one after the other
+LARGE_WAIT = 6.0  # seconds for which one of them waits for its turn
 JSON = "application/json"
 
 
@@ -46,6 +48,7 @@ class Transport:
         self._context = context
         self._session: aiohttp.ClientSession | None = None
         self._turns = asyncio.Semaphore(MAX_CALLS)
+        self._large = asyncio.Semaphore(1)
 
     async def close(self) -> None:
         """End all connections."""
@@ -92,7 +95,7 @@ class Transport:
             given[hdrs.CONTENT_TYPE] = JSON
         try:
             async with (
-                asyncio.timeout(seconds),
+                asyncio.timeout(seconds) as deadline,
                 session.request(
                     method,
                     self._url + path,
@@ -102,7 +105,7 @@ class Transport:
                     ssl=self._context() or True,  # connections of a former context run out
                 ) as response,
             ):
-                return await _read(response, limit)
+                return await self._read(response, limit, deadline)
         except TimeoutError as error:
             raise StoreUnreachable(
                 f"The data store at {self._url} did not answer within {seconds:.3g} s; look at its "
@@ -112,6 +115,42 @@ class Transport:
             ) from error
         except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
             raise self._explain(error) from error
+
+    async def _read(
+        self, response: aiohttp.ClientResponse, limit: int, deadline: asyncio.Timeout
+    ) -> Answer:
+        if (response.content_length or 0) > limit:
+            raise _too_large(limit)
+        pieces, size = [], 0
+        async with contextlib.AsyncExitStack() as stack:
+            async for piece in response.content.iter_chunked(PIECE):
+                if size <= LARGE < size + len(piece):
+                    await stack.enter_async_context(self._large_turn(deadline))
+                size += len(piece)
+                if size > limit:
+                    raise _too_large(limit)
+                pieces.append(piece)
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, headers, b"".join(pieces))
+
+    @contextlib.asynccontextmanager
+    async def _large_turn(self, deadline: asyncio.Timeout) -> AsyncIterator[None]:
+        """Wait until no other large answer is read; the store has as much more time for its own."""
+        loop, end = asyncio.get_running_loop(), deadline.when()
+        began = loop.time()
+        deadline.reschedule(None)
+        try:
+            async with asyncio.timeout(LARGE_WAIT):
+                await self._large.acquire()
+        except TimeoutError as error:
+            raise StoreUnreachable(
+                "Too many large configurations come from the data store at once; make them smaller"
+            ) from error
+        try:
+            deadline.reschedule(None if end is None else end + loop.time() - began)
+            yield
+        finally:
+            self._large.release()
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -176,19 +215,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         certificate = getattr(one, "certificate_error", None)
         certificate = certificate if isinstance(certificate, BaseException) else None
         waiting += [one.__cause__, one.__context__, inner, certificate]
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> Answer:
-    if (response.content_length or 0) > limit:
-        raise _too_large(limit)
-    pieces, size = [], 0
-    async for piece in response.content.iter_chunked(PIECE):
-        size += len(piece)
-        if size > limit:
-            raise _too_large(limit)
-        pieces.append(piece)
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(response.status, headers, b"".join(pieces))
 
 
 def _too_large(limit: int) -> StoreAnswerInvalid:
