@@ -242,7 +242,9 @@ async def test_a_device_renews_with_another_key_as_long_as_it_belongs(site: Remo
     assert (refused.status, refused.json()["reason"]) == (403, "DeviceLeaving")
 
 
-async def test_a_store_that_lost_its_database_wipes_nobody(site: RemoteSite) -> None:
+async def test_a_store_that_lost_its_database_wipes_nobody(
+    site: RemoteSite, caplog: pytest.LogCaptureFixture
+) -> None:
     devices = [await site.joined(f"till-{number}") for number in range(3)]
     for device in devices:
         assert (await device.get("data")).status == 200
@@ -259,6 +261,8 @@ async def test_a_store_that_lost_its_database_wipes_nobody(site: RemoteSite) -> 
         reply = await device.get("data")
         assert (reply.status, reply.json()["reason"]) == (404, "UnknownDevice")
         assert (await device.beat()).status == 404
+        told = f"does not know default/{device.device_id}, which has a valid certificate"
+        assert caplog.text.count(told) == 1
 
 
 async def test_a_store_that_says_a_fleet_is_to_go_is_held(

@@ -92,6 +92,39 @@ async def test_what_was_known_is_used_no_longer_than_allowed(tmp_path: Path) -> 
         await eventually(is_refused)
 
 
+async def test_a_configuration_that_the_store_has_no_more_does_not_come_back_in_an_outage(
+    site: RemoteSite,
+) -> None:
+    device = await site.joined()
+    assert (await device.get("data")).status == 200
+    site.store.device("till-7").configuration = None
+    assert (await device.get("data")).status == 404
+
+    await site.store.stop()
+
+    assert reason_of(await device.get("data")) == (503, "StoreUnreachable")
+
+
+async def test_whatever_makes_an_answer_stale_is_told(
+    site: RemoteSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = await site.joined()
+    assert (await device.get("data")).status == 200
+
+    wrong = {"device-configuration": {"configuration": SETTINGS, "workloads": [{"name": 5}]}}
+    site.store.trouble = answering(200, json.dumps(wrong), "configuration")
+    assert (await device.get("data")).status == 200
+    assert re.search(
+        r"till-7 is served by its configuration of \d+ s ago.*\(3600\): The answer of the data "
+        r"store with the configuration of default/till-7 is not as the API describes.*workloads",
+        caplog.text,
+    )
+
+    site.store.trouble = answering(403)
+    assert (await device.get("data")).status == 200
+    assert re.search(r"by its membership of .* does not let the Edge API in", caplog.text)
+
+
 async def test_a_restart_while_the_store_is_away_harms_no_device(site: RemoteSite) -> None:
     device = await site.joined()
     identity = device.identity
@@ -151,6 +184,23 @@ async def test_a_failed_heartbeat_is_repeated_with_the_same_id(site: RemoteSite)
     ids = [seen.headers["Flotta-Message-ID"] for seen in site.store.of("PUT heartbeat")]
     assert len(site.store.device("till-7").heartbeats) == 1
     assert len(set(ids)) == 1
+
+
+async def test_a_store_that_answers_everything_with_an_error_gets_each_call_once(
+    site: RemoteSite,
+) -> None:
+    device = await site.joined()
+    await device.get("data")
+    site.store.trouble = answering(500)
+    await device.beat()
+    before = len(site.store.seen)
+
+    for _ in range(3):
+        assert reason_of(await device.beat()) == (503, "StoreUnreachable")
+
+    assert len(site.store.seen) - before <= 6  # registration and heartbeat of each
+    site.store.trouble = None
+    assert (await device.beat()).status == 200
 
 
 WRONG = {

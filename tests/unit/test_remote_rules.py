@@ -12,6 +12,7 @@ import pytest
 
 from flotta.edge_api.backends.backend import Membership
 from flotta.edge_api.backends.remote.answers import (
+    read_changes,
     read_configuration,
     read_name,
     read_status,
@@ -358,3 +359,19 @@ def test_what_is_not_a_duration(text: str) -> None:
 def test_the_answer_of_v02_without_a_configuration_is_null() -> None:
     with pytest.raises(StoreAnswerInvalid, match="device-configuration"):
         read_configuration(NAME, msgspec.json.encode({"device-configuration": None}))
+
+
+def test_what_takes_memory_and_serves_nobody_is_not_kept() -> None:
+    said = {"status": "registered", "namespace": "default", "message": "m" * 60_000}
+    assert read_status(NAME, msgspec.json.encode(said)) == status("registered", namespace="default")
+    with pytest.raises(StoreAnswerInvalid, match="hex SHA-256"):
+        read_status(NAME, msgspec.json.encode({**said, "public_key_fingerprint": "a" * 129}))
+    inputs = {"device_uid": "u" * 10_000}
+    configuration = {"device-configuration": {"configuration": {}, "inputs_version": inputs}}
+    assert read_configuration(NAME, msgspec.json.encode(configuration)).inputs is None
+
+
+@pytest.mark.parametrize("body", [b'{"status": "ok"}', b"{}", b'{"devices": []}', b"[]"])
+def test_changes_without_a_version_are_none(body: bytes) -> None:
+    with pytest.raises(StoreAnswerInvalid, match="with the changes"):
+        read_changes(body)

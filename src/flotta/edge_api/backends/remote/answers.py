@@ -25,11 +25,13 @@ from flotta.protocol.configuration_api import (
 )
 from flotta.protocol.envelope import NULL, encode
 from flotta.protocol.json_text import decode_json
-from flotta.protocol.models import DeviceConfigurationMessage
+from flotta.protocol.models import DeviceConfigurationMessage, InputsVersion
 
 T = TypeVar("T")
 MAX_CAUSE = 300  # characters of a reason that quotes the answer
 UID = re.compile(r"[!-~]{0,128}")  # what the URI of a certificate can hold
+MAX_FINGERPRINT = 128  # characters; those of a hex SHA-256 are 64
+MAX_INPUTS = 512  # bytes of how new a configuration is
 UNKNOWN = RegistrationStatus(status=Status.UNKNOWN.value)
 
 
@@ -51,7 +53,12 @@ def read_status(name: DeviceName, body: bytes) -> RegistrationStatus:
         raise StoreAnswerInvalid(
             f"The data store gives {name.device_id} a uid that is none; use a UUID"
         )
-    return status
+    if len(status.public_key_fingerprint) > MAX_FINGERPRINT:
+        raise StoreAnswerInvalid(
+            f"The data store gives {name.device_id} a public_key_fingerprint that is none; use the "
+            "hex SHA-256 that it was given"
+        )
+    return msgspec.structs.replace(status, message="")  # for people; it may be long, or change
 
 
 def read_configuration(name: DeviceName, body: bytes) -> Configuration:
@@ -75,7 +82,12 @@ def read_configuration(name: DeviceName, body: bytes) -> Configuration:
     version = hashlib.sha256(encode(fields)).hexdigest()
     if not message.version:
         fields["version"] = msgspec.Raw(encode(version))
-    return Configuration(version, encode(fields), message.inputs_version)
+    return Configuration(version, encode(fields), _short(message.inputs_version))
+
+
+def _short(inputs: InputsVersion | None) -> InputsVersion | None:
+    """Return what tells how new a configuration is, None for what cannot be that."""
+    return inputs if inputs is not None and len(encode(inputs)) <= MAX_INPUTS else None
 
 
 def _require_complete(name: DeviceName, message: DeviceConfigurationMessage) -> None:

@@ -24,6 +24,7 @@ class Circuit:
         self._clock = clock
         self._backoff = Backoff(*RETRY)
         self._failures = 0
+        self._errors = 0  # answers that could not be used, one after the other
         self._next_try = 0.0
         self._has_probe = False
         self.last: StoreError | None = None
@@ -33,6 +34,11 @@ class Circuit:
     def is_open(self) -> bool:
         """Whether calls are refused without a try."""
         return self._failures >= FAILURES
+
+    @property
+    def is_erring(self) -> bool:
+        """Whether the store answers, but nothing that can be used: repeating does not help."""
+        return self._errors >= FAILURES
 
     def enter(self) -> bool:
         """Let a call through; return whether it is the one that tries an open circuit.
@@ -59,11 +65,13 @@ class Circuit:
     def succeeded(self) -> None:
         """Note an answer that can be used."""
         self._close()
+        self._errors = 0
         self.last, self.has_answered = None, True
 
     def answered(self, error: StoreError) -> None:
         """Note an answer that cannot be used: the store is there all the same."""
         self._close()
+        self._errors += 1
         self.note(error)
 
     def note(self, error: StoreError) -> None:

@@ -100,7 +100,8 @@ class StoreClient:
                 delay = backoff.next()
                 may_repeat = error.retriable and call.method in REPEATABLE
                 is_last = backoff.failures >= ATTEMPTS or budget.left <= delay
-                if not may_repeat or is_last or self._circuit.is_open:
+                is_no_use = self._circuit.is_open or self._circuit.is_erring
+                if not may_repeat or is_last or is_no_use:
                     raise
                 await asyncio.sleep(delay)
 

@@ -111,11 +111,16 @@ class Knowledge:
         return self._changes
 
     def keep_status(self, known: Known, status: RegistrationStatus, mark: int) -> None:
-        """Keep a status that was read just now."""
+        """Keep a status that was read just now.
+
+        A configuration goes when the device that it is of has: another one may get its name.
+        """
         before = known.status
         known.status = Reading(status, self._clock(), mark)
         if status.uid and (status.status == Status.REGISTERED.value or not known.uid):
             known.uid = status.uid
+        if status.status != Status.REGISTERED.value or _is_another(before, status):
+            self.forget_delivered(known)
         if before is None or before.value != status:
             self._differs(known.name)
 
@@ -129,6 +134,15 @@ class Knowledge:
         version = delivered.configuration.version
         if before is None or before.value.configuration.version != version:
             self._differs(known.name)
+
+    def forget_delivered(self, known: Known) -> None:
+        """Forget a configuration that the store has no more, or has for another device."""
+        if known.delivered is None:
+            return
+        size, known.delivered = known.size, None
+        if known.is_kept:
+            self.size += known.size - size
+        self._differs(known.name)
 
     def current(self, known: Known, reading: Reading[T] | None) -> T | None:
         """Return what was read if it need not be read again, else None."""
@@ -148,6 +162,10 @@ class Knowledge:
             return None
         return reading.value
 
+    def age(self, reading: Reading[T]) -> float:
+        """Return the seconds since something was read."""
+        return self._clock() - reading.at
+
     def note_change(self, name: DeviceName) -> None:
         """Note that something about a device changed."""
         self._changes += 1
@@ -165,3 +183,7 @@ class Knowledge:
             _, forgotten = self._known.popitem(last=False)
             forgotten.is_kept = False
             self.size -= forgotten.size
+
+
+def _is_another(before: Reading[RegistrationStatus] | None, status: RegistrationStatus) -> bool:
+    return before is not None and bool(before.value.uid) and before.value.uid != status.uid

@@ -26,7 +26,7 @@ from flotta.printable_text import printable
 MAX_CALLS = 64  # at once; further ones wait for their turn
 MAX_CAUSE = 200  # characters of what the network says
 PIECE = 64 * 1024  # bytes that are read at once
-LARGE = 256 * 1024  # bytes; larger answers are read one after the other
+LARGE = 1024 * 1024  # bytes; larger answers are read one after the other
 LARGE_WAIT = 6.0  # seconds for which one of them waits for its turn
 JSON = "application/json"
 
