@@ -41,7 +41,7 @@ from flotta.protocol.reasons.refusals import (
 )
 
 RETRY_AFTER = 60  # seconds until a device asks again to join that was one too many
-BUDGET = 18.0  # seconds for all calls of one registration
+BUDGET = 18.0  # seconds for all calls of one enrolment or registration
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
@@ -77,12 +77,13 @@ class Joining:
         name = DeviceName(info.target_namespace or batch.namespaces[0], device_id)
         require_admitted(batch, device_id, name.namespace, key)
         require_countable(batch)
-        await self._forget_former(name, peer, key)
+        budget = Budget(BUDGET)
+        await self._forget_former(name, peer, key, budget)
         applicant = self._applicants.find(name)
         if applicant is not None and applicant.enrolled_key not in ("", key):
             raise other_key("another key asked to join under this id in the last hour")
         call = requests.post_enrolment(name, peer, batch.name, info)
-        answer = await self._client.call(call)
+        answer = await self._client.call(call, budget)
         if answer.status == requests.OTHER_KEY_STATUS:
             raise other_key("the data store knows the device by another key")
         if answer.status == requests.TOO_MANY:
@@ -90,12 +91,12 @@ class Joining:
         self._applicants.note_enrolment(name, key, is_approved=answer.status == KNOWN)
         return answer.status == KNOWN
 
-    async def _forget_former(self, name: DeviceName, peer: Peer, key: str) -> None:
+    async def _forget_former(self, name: DeviceName, peer: Peer, key: str, budget: Budget) -> None:
         """Forget a key that registered here if the store has no such registration any more."""
         applicant = self._applicants.find(name)
         if applicant is None or applicant.registered_key in ("", key):
             return
-        status = await self._readings.ask_status(name, peer, Budget(BUDGET))
+        status = await self._readings.ask_status(name, peer, budget)
         if status.status != Status.REGISTERED.value:
             self._applicants.forget(name)
 
