@@ -41,12 +41,17 @@ class Build:
     """Programs of one version: `python -m flotta.cli.NAME` in this environment."""
 
     version: str
-    python: Path
+    python: Path | None = None  # by default the one that runs the tests, which a test may exchange
     path: str = ""  # PYTHONPATH; an installed wheel needs none
+
+    @property
+    def interpreter(self) -> str:
+        """The Python of this version."""
+        return str(self.python or sys.executable)
 
     def command(self, module: str, *arguments: str) -> list[str]:
         """Return how a module is run."""
-        return [str(self.python), "-m", module, *arguments]
+        return [self.interpreter, "-m", module, *arguments]
 
     def environment(self, **settings: str) -> dict[str, str]:
         """Return the environment of a program, with these settings."""
@@ -54,7 +59,7 @@ class Build:
         return inherited | ({"PYTHONPATH": self.path} if self.path else {}) | settings
 
 
-PRESENT = Build("present", Path(sys.executable), str(ROOT / "src"))
+PRESENT = Build("present", path=str(ROOT / "src"))
 
 
 def unpack(release: Release, folder: Path, *paths: str) -> Path:

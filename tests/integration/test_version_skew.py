@@ -90,7 +90,7 @@ async def device_of(pair: Pair, files: DeviceFiles) -> AsyncIterator[None]:
         await eventually((files.folder / "gateway.sock").exists)
         programs = programs_of_host(files.folder)
         environment = pair.agent.environment(PATH=f"{programs}:{os.environ['PATH']}")
-        command = [str(pair.agent.python), str(PROGRAM), str(files.folder)]
+        command = [pair.agent.interpreter, str(PROGRAM), str(files.folder)]
         with running(command, environment, files.folder / "worker.log"):
             yield
 
