@@ -1,6 +1,8 @@
-"""Print the first of the given subnets that overlaps neither a route nor a podman network.
+"""Create a podman network in the first of the given subnets that is free, and print that subnet.
 
-Prints nothing when all of them are in use.
+  create_network.py NAME LABEL SUBNET [SUBNET ...]
+
+Free is what overlaps neither a route nor a podman network. Prints nothing when no subnet is free.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ import ipaddress
 import json
 import subprocess
 import sys
+
+TAKEN = "is already used"  # podman's word for a subnet of another network or of the host
 
 
 def read_output(*command: str) -> str:
@@ -37,5 +41,26 @@ def find_free(candidates: list[str], used: list[str]) -> str:
     return ""
 
 
+def create(name: str, label: str, candidates: list[str]) -> str:
+    """Create the network and return its subnet; empty when all candidates are in use.
+
+    Another site may take the subnet between the look and the creation, so there is another look.
+    Whatever else podman says ends the program.
+    """
+    for _ in candidates:
+        subnet = find_free(candidates, list_taken())
+        if not subnet:
+            break
+        command = ["podman", "network", "create", "--disable-dns", "--label", label]
+        created = subprocess.run(
+            [*command, "--subnet", subnet, name], check=False, capture_output=True, text=True
+        )
+        if created.returncode == 0:
+            return subnet
+        if TAKEN not in created.stderr:
+            sys.exit(created.stderr)
+    return ""
+
+
 if __name__ == "__main__":
-    print(find_free(sys.argv[1:], list_taken()))
+    print(create(sys.argv[1], sys.argv[2], sys.argv[3:]))
