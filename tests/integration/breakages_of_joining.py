@@ -80,7 +80,7 @@ async def refuses_the_second_enrolment(request: web.Request, response: Any, stat
 async def registers_by_enrolment(request: web.Request, respond: Respond, state: State) -> Any:
     """Say that a device is registered, until its registration is refused."""
     response = await respond()
-    if is_at(request, "PUT", "registration") and response.status == 409:
+    if is_at(request, "PUT", "registration") and response.status in (404, 409):
         state.kept[device_of(request)] = "refused"
     if not is_at(request, "GET", "registration"):
         return response

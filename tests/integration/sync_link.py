@@ -30,7 +30,8 @@ class Link:
             self._server.close()
             self._server = None
         for writer in self._writers:
-            writer.transport.abort()
+            if not writer.is_closing():  # a transport that has closed cannot be aborted
+                writer.transport.abort()
         self._writers.clear()
         await asyncio.sleep(0)
 

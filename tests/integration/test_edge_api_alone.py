@@ -26,7 +26,8 @@ from servers.ports import free_port
 from waiting import eventually, wait_until
 
 STORE = "/api/flotta-backend/v1"
-CONFIGURATION = {"workloads": [{"name": "web", "specification": {"containers": [{"name": "a"}]}}]}
+CONTAINER = {"name": "a", "image": "localhost/a:1"}
+CONFIGURATION = {"workloads": [{"name": "web", "specification": {"containers": [CONTAINER]}}]}
 
 
 @dataclass
