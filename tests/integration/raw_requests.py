@@ -56,6 +56,11 @@ class RawConnection:
             except ConnectionError:
                 return True
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether what is sent from now on is thrown away here."""
+        return self._writer.is_closing()
+
     def abort(self) -> None:
         self._writer.transport.abort()
 

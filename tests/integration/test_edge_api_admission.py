@@ -122,7 +122,7 @@ async def send_until_closed(connection: RawConnection, most: int) -> int:
     """Return how many bytes could be sent."""
     sent = 0
     try:
-        while sent < most:
+        while sent < most and not connection.is_ending:
             await connection.send(b" " * 0x10000)
             sent += 0x10000
     except OSError:
