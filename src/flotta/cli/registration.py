@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flotta.cli.authors import name_author
+from flotta.cli.issuance import wait_issued
 from flotta.fleet.batch_specification import check_specification
 from flotta.fleet.issued_batches import (
     IssuedBatch,
@@ -178,25 +178,24 @@ class Batches:
         Raises ValueError with what is wrong with the specification, TimeoutError with what to look
         at.
         """
-        end = time.monotonic() + patience
-        while True:
-            batch = await self.get(name)
-            if "revoked" in batch.fields:
-                raise ValueError(
-                    f"the registration batch {name} was revoked, and stays so; choose another name "
-                    "or delete it first"
-                )
-            if batch.is_issued:
-                return batch
-            if batch.problem:
-                raise ValueError(f"the registration batch {name} is not issued: {batch.problem}")
-            if time.monotonic() >= end:
-                raise TimeoutError(
-                    f"the Edge API did not issue the certificate of the registration batch {name} "
-                    f"within {patience:g} s. Its log says why: journalctl -u flotta-edge-api on "
-                    f"its host, or kubectl -n {self.namespace} logs deploy/flotta-edge-api"
-                )
-            await asyncio.sleep(interval)
+        batch = f"the registration batch {name}"
+        return await wait_issued(
+            lambda: self._get_unrevoked(name),
+            batch,
+            f"the certificate of {batch}",
+            namespace=self.namespace,
+            patience=patience,
+            interval=interval,
+        )
+
+    async def _get_unrevoked(self, name: str) -> IssuedBatch:
+        batch = await self.get(name)
+        if "revoked" in batch.fields:
+            raise ValueError(
+                f"the registration batch {name} was revoked, and stays so; choose another name or "
+                "delete it first"
+            )
+        return batch
 
     async def _list_requests(self, name: str) -> Sequence[SignedRequest]:
         """Return the requests with a batch."""

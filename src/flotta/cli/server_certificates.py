@@ -6,11 +6,10 @@ Nothing here reads the key of the Flotta CA: the Edge API fills what is asked fo
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flotta.cli.issuance import wait_issued
 from flotta.dns1123 import is_subdomain
 from flotta.fleet.issued_servers import (
     IssuedServer,
@@ -96,22 +95,20 @@ class ServerCertificates:
 
         Raises ValueError with what is wrong with the request, TimeoutError with what to look at.
         """
-        end = time.monotonic() + patience
-        while True:
-            server = await self.find(name)
-            if server is None:
-                raise ValueError(f"the Secret {self.namespace}/{name} was removed meanwhile")
-            if server.is_issued:
-                return server
-            if server.problem:
-                raise ValueError(f"the certificate {name} is not issued: {server.problem}")
-            if time.monotonic() >= end:
-                raise TimeoutError(
-                    f"the Edge API did not issue the certificate {name} within {patience:g} s. Its "
-                    "log says why: journalctl -u flotta-edge-api on its host, or kubectl -n "
-                    f"{self.namespace} logs deploy/flotta-edge-api"
-                )
-            await asyncio.sleep(interval)
+        certificate = f"the certificate {name}"
+        return await wait_issued(
+            lambda: self._get(name),
+            *(certificate, certificate),
+            namespace=self.namespace,
+            patience=patience,
+            interval=interval,
+        )
+
+    async def _get(self, name: str) -> IssuedServer:
+        server = await self.find(name)
+        if server is None:
+            raise ValueError(f"the Secret {self.namespace}/{name} was removed meanwhile")
+        return server
 
     async def _find(self, name: str) -> Secret | None:
         if not is_subdomain(name):
