@@ -33,6 +33,8 @@ options:
     description:
       - Labels of the device. Labels that are not listed here stay as they are.
       - Workloads and device sets select devices by these labels.
+      - A boolean becomes V("true") or V("false"), a number its text. Put quotes around a value that has to stay as written, such as
+        V("1.10") or V("yes").
     type: dict
     default: {}
   spec:
@@ -167,6 +169,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flotta.edge.plugins.module_utils import _labels
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
@@ -269,13 +272,12 @@ class WantedDevice:
         """Take the device back if it is unknown to the control plane; tell whether it was."""
         unknown = find_newest(await list_unknown(self.client, self.namespace), self.name)
         if unknown is not None and not self.module.check_mode:
-            labels = {key: str(value) for key, value in self.parameters.labels.items()}
-            await adopt(self.client, unknown, labels)
+            await adopt(self.client, unknown, _labels.label_values(self.parameters.labels))
         return unknown is not None
 
     def make_patch(self) -> Manifest:
         """Return the merge patch for the part of the device that this module can change."""
-        labels = {key: str(value) for key, value in self.parameters.labels.items()}
+        labels = _labels.label_values(self.parameters.labels)
         metadata: Mapping[str, Json] = {"name": self.name, "labels": labels}
         given = api.replace_old_names(self.module, EDGE_DEVICE, metadata, self.parameters.spec)
         return changeable_part(given)
