@@ -6,14 +6,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
+import crd_module
 from schema_keywords import check_kind, check_shared
 
-from flotta.resources import crds, kinds
+from flotta.resources import crd_files, crds, kinds
 
 SCRIPT = Path(__file__).parents[2] / "scripts/generate_crds.py"
 
@@ -91,3 +93,15 @@ def test_every_kind_has_a_status_and_columns() -> None:
         (version,) = crd["spec"]["versions"]
         assert version["subresources"] == {"status": {}}
         assert [column["name"] for column in version["additionalPrinterColumns"]][-1] == "Age"
+
+
+def test_plugins_of_the_collection_carry_the_same_crds() -> None:
+    text = crd_module.render()
+    carried: dict[str, Any] = {}
+    exec(text, carried)  # noqa: S102 - that is what a plugin does
+    names = crd_files.list_crds()
+    assert carried["list_crds"]() == names
+    assert [carried["read_crd"](name) for name in names] == crds.load()
+    with pytest.raises(OSError, match="there is no CRD pod"):
+        carried["read_crd"]("pod")
+    assert max(map(len, text.splitlines())) <= 160  # ansible-test

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from flotta.installation import kinds, names
 from flotta.installation.diff import ObjectChange, diff_objects
 from flotta.installation.errors import TERMINATING, InstallationError, describe_error
-from flotta.installation.metadata import component_of
+from flotta.installation.labels import component_of
 from flotta.resources.client import (
     ApiError,
     Client,

@@ -11,7 +11,7 @@ from flotta.installation.deadline import Deadline
 from flotta.installation.diff import ObjectChange
 from flotta.installation.errors import InstallationError, describe_error
 from flotta.installation.finalizers import release_objects
-from flotta.installation.metadata import to_label_value, version_label
+from flotta.installation.labels import to_label_value, version_label
 from flotta.resources.client import ApiError, Client, Conflict
 from flotta.resources.conditions import condition_status, find_condition
 from flotta.resources.crds import CustomResourceDefinition, load

@@ -18,13 +18,14 @@ from flotta.installation.edge_api_endpoint import (
     lacks_address,
 )
 from flotta.installation.errors import InstallationError, describe_error
+from flotta.installation.labels import version_label
 from flotta.installation.manifests import (
     render_namespace,
     render_objects,
     render_prerequisites,
     render_programs,
 )
-from flotta.installation.metadata import new_object, version_label
+from flotta.installation.metadata import new_object
 from flotta.installation.networking import render_services
 from flotta.installation.objects import Deployment
 from flotta.installation.settings import Installation

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import cast
 
 from flotta.installation import names
+from flotta.installation.labels import to_label_value
 from flotta.installation.settings import Installation
 from flotta.resources.kinds import Kind, ResourceT
-from flotta.resources.objects.meta import ObjectMeta, Resource
-from flotta.resources.views import labels_of
-
-LABEL_LENGTH = 63  # characters, as Kubernetes allows in a value
+from flotta.resources.objects.meta import ObjectMeta
 
 
 def new_object(
@@ -52,19 +50,3 @@ def _own_labels(installation: Installation, component: str) -> dict[str, str]:
         names.MANAGED_BY: names.FIELD_MANAGER,
         names.VERSION: to_label_value(installation.version),
     }
-
-
-def component_of(obj: Resource) -> str:
-    """Return the component to which an object of ours belongs, as `new_object` was told."""
-    return labels_of(obj).get(names.NAME, "")
-
-
-def version_label(obj: Resource | None) -> str:
-    """Return the version of flotta that wrote an object, "" without an object or a label."""
-    return labels_of(obj).get(names.VERSION, "") if obj is not None else ""
-
-
-def to_label_value(text: str) -> str:
-    """Return a version as a valid value of a label."""
-    letters = (letter if letter.isalnum() or letter in "._-" else "_" for letter in text)
-    return "".join(letters)[:LABEL_LENGTH]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Required, TypedDict
 
+from flotta.resources.objects.core import PolicyRule
 from flotta.resources.objects.meta import (
     Condition,
     CustomResource,
@@ -15,7 +16,6 @@ from flotta.resources.objects.meta import (
     Resource,
 )
 from flotta.resources.objects.pods import EnvFromSource, EnvVar
-from flotta.resources.roles import PolicyRule
 
 
 class ServiceAccount(Resource, total=False):

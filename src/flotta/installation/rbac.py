@@ -14,8 +14,9 @@ from flotta.installation.settings import Installation
 from flotta.own_names import EDGE_API
 from flotta.resources import roles
 from flotta.resources.kinds import ALL, GROUP, LEASE, NAMESPACE, Kind
+from flotta.resources.objects.core import PolicyRule
 from flotta.resources.objects.meta import Resource
-from flotta.resources.roles import PolicyRule, Rule
+from flotta.resources.roles import Rule
 
 OURS = "flotta"  # the name of the installation's namespace in roles.yaml
 

@@ -22,7 +22,7 @@ from flotta.installation.deadline import Deadline
 from flotta.installation.diff import ObjectChange
 from flotta.installation.errors import InstallationError
 from flotta.installation.finalizers import OWN_FINALIZERS, release_objects
-from flotta.installation.metadata import version_label
+from flotta.installation.labels import version_label
 from flotta.installation.namespace_contents import list_contents
 from flotta.installation.objects import Deployment
 from flotta.installation.settings import check_components, programs_of

@@ -8,20 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import TypedDict
 
+from flotta.resources.objects.core import PolicyRule
 from flotta.yaml_loader import load_yaml
 
 MASTERS = "system:masters"
-
-
-class PolicyRule(TypedDict, total=False):
-    """A rule of a Role (rbac.authorization.k8s.io/v1)."""
-
-    verbs: list[str]
-    apiGroups: list[str]
-    resources: list[str]
-    resourceNames: list[str]
 
 
 @dataclass(frozen=True)
