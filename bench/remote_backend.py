@@ -33,7 +33,7 @@ from flotta.edge_api.backends.files.stores import Files
 from flotta.edge_api.backends.remote.backend import RemoteBackend
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.remote_store import RemoteStore
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.configuration_api import BASE_PATH
 from servers.ports import free_port
 from waiting import NotInTimeError, eventually

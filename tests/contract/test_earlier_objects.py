@@ -28,7 +28,7 @@ from contract.earlier_objects import (
 from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.settings import Settings
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import Heartbeat, WorkloadStatus
 from flotta.resources.client import Client

@@ -19,7 +19,7 @@ from properties import assert_all_printable, assert_printable, assert_small
 
 from flotta.edge_api.authorization import checked_device_id
 from flotta.edge_api.refusals import Refusal
-from flotta.fleet import hardware
+from flotta.fleet import hardware, hardware_labels
 from flotta.fleet.explanation import explain_device
 from flotta.fleet.heartbeat import apply_heartbeat, find_transitions
 from flotta.fleet.status import device_rows
@@ -117,7 +117,7 @@ def test_hardware_becomes_labels(fuzz: Fuzz) -> None:
         assert_all_printable(merged)
         assert_small(merged, 2 * hardware.SIZE_LIMIT)
         assert hardware.merge_report(merged, report) == merged
-        for value in hardware.hardware_labels(merged).values():
+        for value in hardware_labels.hardware_labels(merged).values():
             assert msgspec.convert(value, type=LabelValue) == value
 
     fuzz(check, as_json(like(*examples)))
@@ -125,7 +125,7 @@ def test_hardware_becomes_labels(fuzz: Fuzz) -> None:
 
 def test_any_text_becomes_a_label_value_or_nothing(fuzz: Fuzz) -> None:
     def check(text: str) -> None:
-        value = hardware.label_value(text)
+        value = hardware_labels.label_value(text)
         assert not value or msgspec.convert(value, type=LabelValue) == value
 
     fuzz(check, texts())

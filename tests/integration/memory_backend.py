@@ -29,7 +29,7 @@ from flotta.edge_api.batches import (
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.identity.rollover import RolloverAnswer, RolloverRequest
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 

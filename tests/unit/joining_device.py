@@ -12,7 +12,7 @@ from edge_api_store import Object, Store
 
 from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.refusals import Refusal
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.models import EnrolmentInfo, HardwareInfo, RegistrationInfo
 from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
 

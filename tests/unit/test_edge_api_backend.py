@@ -23,7 +23,7 @@ from flotta.fleet.problems import with_problems
 from flotta.fleet.rendering import Problem
 from flotta.fleet.self_asserted import ASSERTED_ANNOTATION
 from flotta.fleet.tombstones import Tombstone, Wipe, make_tombstone
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.envelope import decode
 from flotta.protocol.models import (
     DeviceConfigurationMessage,

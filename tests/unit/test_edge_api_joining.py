@@ -30,7 +30,7 @@ from joining_device import (
 from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet.joining import CODE_ANNOTATION
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.console_code import console_code
 from flotta.protocol.models import EnrolmentInfo, HardwareInfo
 from flotta.resources.kinds import (

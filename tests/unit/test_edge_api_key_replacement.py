@@ -32,7 +32,7 @@ from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet.tombstones import Tombstone, make_tombstone
 from flotta.identity.authority import CLOCK_SKEW
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.console_code import console_code
 from flotta.protocol.hardware import HardwareInfo, SystemVendor
 from flotta.protocol.models import EnrolmentInfo, Features, RegistrationInfo

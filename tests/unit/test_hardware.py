@@ -7,13 +7,8 @@ from typing import Any
 
 import pytest
 
-from flotta.fleet.hardware import (
-    SIZE_LIMIT,
-    convert_report,
-    hardware_labels,
-    label_value,
-    merge_report,
-)
+from flotta.fleet.hardware import SIZE_LIMIT, convert_report, merge_report
+from flotta.fleet.hardware_labels import hardware_labels, label_value
 from flotta.protocol.envelope import decode
 from flotta.protocol.hardware import HardwareInfo
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from flotta.identity.authority import Authority, AuthorityError, CertificateAndKey
+from flotta.identity.holder import Peer
 from flotta.identity.keys import (
     KeyFormatError,
     PrivateKey,
@@ -22,7 +23,7 @@ from flotta.identity.keys import (
     to_traditional_pem,
 )
 from flotta.identity.lifetime import covers, load_certificate, renewal_due
-from flotta.identity.peers import Peer, PeerError, read_peer
+from flotta.identity.peers import PeerError, read_peer
 from flotta.identity.requests import RequestError, certificate_request, load_request
 from pkcs8 import to_pkcs8
 

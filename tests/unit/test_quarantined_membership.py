@@ -17,7 +17,7 @@ from flotta.edge_api.backends.backend import Membership
 from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.backends.crd.removals import Removals
 from flotta.edge_api.refusals import Refusal
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
 from flotta.resources.kinds import EDGE_DEVICE, SECRET, SIGNED_REQUEST
 from waiting import eventually

@@ -9,7 +9,7 @@ import pytest
 
 from flotta.edge_api.rate_limits import REQUESTS_PER_ENROLMENT, KeyedBuckets, RateLimits
 from flotta.edge_api.refusals import Refusal
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 
 NOW = datetime.now(UTC)
 

@@ -12,7 +12,7 @@ from fleet_objects import device, workload
 
 from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.refusals import Refusal
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.models import Heartbeat, WorkloadStatus
 from flotta.resources.conditions import find_condition
 from flotta.resources.crds import CRD

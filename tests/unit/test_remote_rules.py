@@ -35,7 +35,7 @@ from flotta.edge_api.backends.remote.unexpected import explain
 from flotta.edge_api.batches import Batch
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet.batch_specification import check_specification
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.configuration_api import RegistrationStatus
 from flotta.protocol.models import Heartbeat
 from flotta.settings.durations import parse_duration

@@ -13,7 +13,7 @@ from flotta.edge_api.backends.remote.client import Budget, DeviceName
 from flotta.edge_api.backends.remote.held_requests import LOOKERS, HeldRequests
 from flotta.edge_api.backends.remote.knowledge import ENTRY, Delivered, Knowledge
 from flotta.edge_api.backends.remote.problems import StoreRefused, StoreUnreachable
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.configuration_api import RegistrationStatus
 from waiting import eventually
 

@@ -18,7 +18,7 @@ from flotta.fleet.tombstones import (
     make_tombstone,
     read_tombstone,
 )
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 
 CREATED = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 DELETED = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)

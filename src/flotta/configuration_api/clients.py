@@ -12,17 +12,19 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from flotta.configuration_api.errors import ApiError
-from flotta.identity.authority import ORGANIZATION
-from flotta.identity.peers import UNREADABLE
+from flotta.identity.subjects import ORGANIZATION
 from flotta.own_names import EDGE_API
 from flotta.serving.http_server import anonymous
 from flotta.serving.limits import Identify, Owner
 
 # Connections at once: all replicas of an Edge API have one certificate. Others are not served.
 OF_THE_CLIENT, OF_ANOTHER = 512, 2
+# What cryptography raises besides ValueError.
+UNREADABLE = (UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ from aiohttp import web
 
 from flotta.edge_api.messages import ClientGone
 from flotta.edge_api.refusals import Refusal
-from flotta.identity.authority import RESERVED_NAMES
-from flotta.identity.peers import Peer, PeerError, is_device_id, read_peer
+from flotta.identity.holder import Peer
+from flotta.identity.peers import PeerError, is_device_id, read_peer
+from flotta.identity.subjects import RESERVED_NAMES
 from flotta.protocol.directives import ENROLMENT, REGISTRATION
 from flotta.protocol.reasons.refusals import (
     CERTIFICATE_EXPIRED,

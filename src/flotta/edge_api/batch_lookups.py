@@ -7,7 +7,7 @@ from collections import OrderedDict
 from flotta.edge_api.backends.backend import StoredSecret
 from flotta.edge_api.batches import Batch, read_batch
 from flotta.fleet.registration_batches import SPECIFICATION_KEY
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.token_bucket import TokenBucket
 
 # Lists of all batches a second, and at once: for certificates of which no watch has told yet.

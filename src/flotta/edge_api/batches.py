@@ -26,8 +26,8 @@ from flotta.fleet.registration_batches import (
     read_former,
 )
 from flotta.identity.errors import IdentityError
+from flotta.identity.holder import Peer
 from flotta.identity.lifetime import load_certificate
-from flotta.identity.peers import Peer
 from flotta.protocol.reasons.refusals import (
     CERTIFICATE_EXPIRED,
     DEVICE_ID_NOT_ALLOWED,

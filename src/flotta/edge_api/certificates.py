@@ -25,7 +25,7 @@ from flotta.edge_api.store_certificate import is_pair, renew_client
 from flotta.edge_api.stored_authority import StoredAuthority, read_authority
 from flotta.fleet.batch_specification import dump_specification, parse_specification
 from flotta.fleet.registration_batches import SPECIFICATION_KEY, Specification
-from flotta.identity.authority import ORGANIZATION, Authority, AuthorityError, CertificateAndKey
+from flotta.identity.authority import Authority, AuthorityError, CertificateAndKey
 from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import issued_by, load_bundle
 from flotta.identity.key_files import key_files
@@ -34,6 +34,7 @@ from flotta.identity.lifetime import covers, load_certificate, renewal_due, vali
 from flotta.identity.peers import identify_peer
 from flotta.identity.rollover import FLEET_CA
 from flotta.identity.ssl_contexts import server_context
+from flotta.identity.subjects import ORGANIZATION
 from flotta.own_names import (
     CA_SECRET,
     HOST_SECRET,

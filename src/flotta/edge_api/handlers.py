@@ -30,8 +30,8 @@ from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.rate_limits import RateLimits
 from flotta.edge_api.refusals import Refusal
 from flotta.identity.errors import IdentityError
+from flotta.identity.holder import Peer
 from flotta.identity.keys import public_key_fingerprint
-from flotta.identity.peers import Peer
 from flotta.identity.requests import load_request
 from flotta.protocol.directives import (
     ANSIBLE,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 
 from flotta.edge_api.authorization import read_peer_cached
-from flotta.identity.peers import Peer, PeerError
+from flotta.identity.holder import Peer
+from flotta.identity.peers import PeerError
 from flotta.serving.http_server import anonymous
 from flotta.serving.limits import Owner
 

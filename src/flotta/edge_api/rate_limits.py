@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 from flotta.edge_api.refusals import Refusal
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.reasons.refusals import TOO_MANY_ENROLMENTS, TOO_MANY_REQUESTS
 from flotta.token_bucket import TokenBucket
 

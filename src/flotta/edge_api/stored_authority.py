@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from flotta.edge_api.backends.backend import StoredSecret
 from flotta.identity.authority import CLOCK_SKEW, Authority
 from flotta.identity.errors import IdentityError
+from flotta.identity.holder import Peer
 from flotta.identity.issuers import issued_by, load_bundle
-from flotta.identity.peers import Peer
 from flotta.rfc3339 import parse_time
 
 CROSS = "cross.crt"  # its name and key, signed by the CA before it, which has one itself, and so on

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.resources.objects.devices import DeviceCertificate
 from flotta.rfc3339 import format_time
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 import yaml
 
+from flotta.fleet.presence import DEFAULT_PERIOD
 from flotta.fleet.references import (
     BrokenReference,
     ObjectSource,
@@ -49,7 +50,6 @@ from flotta.yaml_loader import load_yaml
 ComponentName = Literal["system", "dataTransfer"]
 ReportProblem = Callable[[str, BrokenReference], None]  # section, why it is left out
 
-DEFAULT_PERIOD = 60  # seconds
 DEFAULT_SAMPLES = 30000  # in one request to the metrics receiver
 DEFAULT_RECEIVER_TIMEOUT = 10  # seconds
 DEFAULT_BUFFER = 12  # KiB

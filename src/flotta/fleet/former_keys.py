@@ -14,7 +14,7 @@ from flotta.fleet.joining import (
     KEY_REPLACED_ANNOTATION,
     RENEWED_FROM_ANNOTATION,
 )
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.views import annotations_of
 from flotta.rfc3339 import parse_time

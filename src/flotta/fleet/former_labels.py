@@ -10,10 +10,10 @@ selector or a label, counts at once
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-
-import msgspec
+from typing import TypeGuard
 
 from flotta.fleet.selection import matches
 from flotta.fleet.self_asserted import PREFIX, given_labels
@@ -44,7 +44,7 @@ def record_change(
     if not before or all(before.get(key) == text for key, text in _own_items(change)):
         return {}
     known = _read_former(device) if is_unsettled(device) else []
-    text = msgspec.json.encode(_remember(known, before)).decode()
+    text = json.dumps(_remember(known, before), separators=(",", ":"), ensure_ascii=False)
     return {CHANGED_ANNOTATION: format_time(now), FORMER_ANNOTATION: text}
 
 
@@ -122,10 +122,15 @@ def _as_before(device: EdgeDevice, former: Labels) -> EdgeDevice:
 
 def _read_former(device: EdgeDevice) -> list[Labels]:
     try:
-        text = annotations_of(device).get(FORMER_ANNOTATION, "[]")
-        return msgspec.json.decode(text, type=list[Labels])[:MOST]
-    except msgspec.DecodeError:
+        noted: object = json.loads(annotations_of(device).get(FORMER_ANNOTATION, "[]"))
+    except (ValueError, RecursionError):  # somebody else wrote it
         return []
+    known = noted if isinstance(noted, list) else []
+    return known[:MOST] if all(map(_are_labels, known)) else []
+
+
+def _are_labels(value: object) -> TypeGuard[Labels]:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
 def _own_items(labels: Mapping[str, str | None]) -> Iterable[tuple[str, str | None]]:

@@ -7,13 +7,13 @@ and disks.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from itertools import islice
 from typing import cast
 
 import msgspec
 
+from flotta.fleet.hardware_labels import hardware_labels, text_at
 from flotta.protocol.hardware import HardwareInfo
 from flotta.resources.bounds import fit_report, schema_at
 from flotta.resources.kinds import EDGE_DEVICE
@@ -34,18 +34,9 @@ INT32_FIELDS = ("owner", "group", "major", "minor")
 INT32_MAXIMUM = 2**31 - 1  # the largest number of the CRD's format int32
 INT64_MAXIMUM = 2**63 - 1  # the largest number of the CRD's format int64
 FREQUENCY_LIMIT = 1e9  # MHz; from here on a frequency is nonsense
-LABEL_SOURCES = {
-    "device.hostname": ("hostname",),
-    "device.cpu-architecture": ("cpu", "architecture"),
-    "device.cpu-model": ("cpu", "modelName"),
-    "device.system-manufacturer": ("systemVendor", "manufacturer"),
-    "device.system-product": ("systemVendor", "productName"),
-    "device.system-serial": ("systemVendor", "serialNumber"),
-}
 # What a machine is called until it has its name, for instance by DHCP; workloads may be selected by
 # the former one, and a device that loses a workload removes its files.
 PLACEHOLDER_HOSTNAMES = ("localhost", "localhost.localdomain", "(none)")
-LABEL_LIMIT = 63  # characters of a Kubernetes label value
 SIZE_LIMIT = 128 * 1024  # bytes of `status.hardware` as JSON; a large server has 40 KiB
 
 
@@ -57,7 +48,7 @@ def merge_report(known: Hardware | None, report: HardwareInfo) -> Hardware:
     """
     result: dict[str, object] = dict(known or {})
     reported = dict(convert_report(report))
-    if _text_at(known, ("hostname",)) and report.hostname in PLACEHOLDER_HOSTNAMES:
+    if text_at(known, ("hostname",)) and report.hostname in PLACEHOLDER_HOSTNAMES:
         del reported["hostname"]
     for name, value in reported.items():
         before = result.get(name)
@@ -112,32 +103,9 @@ def convert_report(report: HardwareInfo) -> Manifest:
     return result
 
 
-def hardware_labels(hardware: Hardware | None) -> dict[str, str]:
-    """Return the labels made from `status.hardware`.
-
-    Names and values: docs/reference/control-plane.md#hardware-labels.
-    """
-    found = {key: label_value(_text_at(hardware, path)) for key, path in LABEL_SOURCES.items()}
-    return {key: value for key, value in found.items() if value}
-
-
 def reported_labels(report: HardwareInfo) -> dict[str, str]:
     """Return the labels made from one report alone, whatever is known from earlier ones."""
     return hardware_labels(merge_report(None, report))
-
-
-def label_value(text: str) -> str:
-    """Return a text as a label value, "" if nothing is left.
-
-    The value has lower-case and legal characters only, at most 63.
-    """
-    legal = re.sub(r"[^a-z0-9\-_.]", "", _between_letters(text.lower()))
-    return legal.strip("-_.")[:LABEL_LIMIT].rstrip("-_.")
-
-
-def _between_letters(text: str) -> str:
-    positions = [index for index, letter in enumerate(text) if letter.isalnum()]
-    return text[positions[0] : positions[-1] + 1] if positions else ""
 
 
 def _convert_part(section: str, fields: Manifest) -> Manifest:
@@ -173,10 +141,3 @@ def _storable(key: str, value: object) -> bool:
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
-
-
-def _text_at(hardware: Hardware | None, path: tuple[str, ...]) -> str:
-    value: object = hardware
-    for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value if isinstance(value, str) else ""

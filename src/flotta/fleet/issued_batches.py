@@ -33,10 +33,11 @@ from flotta.fleet.registration_batches import (
     State,
 )
 from flotta.identity.errors import IdentityError
+from flotta.identity.holder import Peer
 from flotta.identity.issuers import issued_by, load_bundle
 from flotta.identity.keys import to_traditional_pem
 from flotta.identity.lifetime import load_certificate
-from flotta.identity.peers import Peer, identify_peer
+from flotta.identity.peers import identify_peer
 from flotta.own_names import REGISTRATION_LABEL
 from flotta.resources.objects.core import ConfigMap, Secret
 from flotta.resources.views import annotations_of, labels_of, name_of

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from flotta.fleet.adoption import former_identity, identity_of
 from flotta.fleet.former_keys import KeyReplacement
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.views import uid_of
 from flotta.rfc3339 import parse_time

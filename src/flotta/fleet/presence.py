@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from flotta.fleet.device_settings import DEFAULT_PERIOD
 from flotta.protocol.reasons.conditions import DEGRADED, HEARTBEAT_MISSED, HEARTBEAT_RECEIVED
 from flotta.resources.conditions import READY, condition_status, with_condition
 from flotta.resources.objects.device_settings import DeviceSettings
@@ -15,6 +14,7 @@ from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
 from flotta.resources.views import spec_of
 from flotta.rfc3339 import format_time, parse_time
 
+DEFAULT_PERIOD = 60  # seconds between heartbeats, if the settings do not say it
 MISSED_PERIODS = 3  # heartbeats that may be missed before a device counts as silent
 WRITE_PERIODS = 2  # lastSeenTime is written at most once in this many periods
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flotta.fleet.hardware import hardware_labels
+from flotta.fleet.hardware_labels import hardware_labels
 from flotta.resources.kinds import GROUP
 from flotta.resources.objects.devices import EdgeDevice, Hardware, SignedRequest
 from flotta.resources.views import annotations_of, labels_of

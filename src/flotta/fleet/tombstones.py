@@ -15,7 +15,7 @@ from typing import Literal, Self
 from flotta.fleet.adoption import FormerIdentity, former_identity, identity_of
 from flotta.fleet.former_keys import KeyReplacement
 from flotta.fleet.joining import KEY_ANNOTATION
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.resources.conditions import WIPE_ALLOWED, condition_status
 from flotta.resources.kinds import GROUP
 from flotta.resources.objects.core import ConfigMap

@@ -13,7 +13,7 @@ from typing import Self
 from flotta.dns1123 import is_subdomain
 from flotta.fleet.adoption import FormerIdentity, identity_of
 from flotta.fleet.tombstones import RECORD_LABEL
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.resources.objects.core import ConfigMap
 from flotta.resources.views import labels_of, name_of
 from flotta.rfc3339 import format_time

@@ -14,9 +14,10 @@ from flotta.durable_files import read_bounded
 from flotta.gateway.device_keys import DeviceKey
 from flotta.gateway.errors import IdentityUnusable
 from flotta.identity.errors import IdentityError
+from flotta.identity.holder import Peer
 from flotta.identity.issuers import load_bundle
 from flotta.identity.lifetime import load_certificate
-from flotta.identity.peers import Peer, identify_peer
+from flotta.identity.peers import identify_peer
 
 MAX_PEM = 1 << 20  # bytes of a certificate
 MAX_BUNDLE = 16 << 20  # bytes of the certificates of all CAs

@@ -24,13 +24,13 @@ from flotta.identity.issuers import issued_by, load_bundle
 from flotta.identity.keys import PrivateKey, key_to_pem, load_key, new_key
 from flotta.identity.lifetime import normalize_name
 from flotta.identity.requests import signature_hash
-from flotta.own_names import EDGE_API
+from flotta.identity.subjects import (
+    MAX_NAME_LENGTH,
+    ORGANIZATION,
+    REGISTRATION_NAME,
+    RESERVED_NAMES,
+)
 
-ORGANIZATION = "flotta-operator"
-REGISTRATION_NAME = "register"
-# Common names that devices may not have: a data store may know the Edge API by its name alone.
-RESERVED_NAMES = (REGISTRATION_NAME, EDGE_API)
-MAX_NAME_LENGTH = 64  # characters; ub-common-name, RFC 5280 appendix A
 # Certificates begin this long before they are signed, for clocks that are behind.
 CLOCK_SKEW = timedelta(minutes=5)
 MAX_DAYS = 200 * 365  # days; longer than any authority lives

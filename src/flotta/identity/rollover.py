@@ -11,7 +11,8 @@ from typing import Literal
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from flotta.identity.authority import ORGANIZATION, Authority
+from flotta.identity.authority import Authority
+from flotta.identity.subjects import ORGANIZATION
 from flotta.protocol.reasons.reason import NO_REASON, Code
 
 ROLL: Literal["Roll"] = "Roll"

@@ -10,7 +10,7 @@ from flotta.backoff import Backoff
 from flotta.edge_api.backends.crd.events import EVENTS_PER_HEARTBEAT
 from flotta.edge_api.backends.crd.presence import CHECK_INTERVAL
 from flotta.edge_api.settings import Settings as EdgeApiSettings
-from flotta.fleet import device_settings, hardware, presence, rendering
+from flotta.fleet import device_settings, hardware_labels, presence, rendering
 from flotta.migration import manifests
 from flotta.operator.controllers.device import bucket_claims
 from flotta.operator.controllers.workload import MAX_CAUSE
@@ -26,15 +26,15 @@ ROW = re.compile(r"\| (\d+) s[^|]*\| (\d+) s \| (\d+) s \|")
 
 
 def test_hardware_labels_are_listed_with_their_sources() -> None:
-    assert first_cells(PAGE, "Label") == set(hardware.LABEL_SOURCES)
-    for label, path in hardware.LABEL_SOURCES.items():
+    assert first_cells(PAGE, "Label") == set(hardware_labels.LABEL_SOURCES)
+    for label, path in hardware_labels.LABEL_SOURCES.items():
         assert f"| `{label}` | `{'.'.join(path)}` |" in TEXT
 
 
 @pytest.mark.parametrize("text", ["Intel(R) Core(TM) i7-8665U CPU @ 1.90GHz", "x86_64"])
 def test_examples_of_hardware_labels_are_right(text: str) -> None:
     assert f"`{text}`" in TEXT
-    assert f"`{hardware.label_value(text)}`" in TEXT
+    assert f"`{hardware_labels.label_value(text)}`" in TEXT
 
 
 def test_presence_is_computed_as_the_table_says() -> None:
@@ -58,7 +58,7 @@ def test_conversions_are_listed() -> None:
     "phrase",
     [
         f"first {rendering.VERSION_LENGTH} hexadecimal digits",
-        f"or {device_settings.DEFAULT_PERIOD} if the set does not have one",
+        f"or {presence.DEFAULT_PERIOD} if the set does not have one",
         f"`requestNumSamples` ({device_settings.DEFAULT_SAMPLES})",
         f"`timeoutSeconds` ({device_settings.DEFAULT_RECEIVER_TIMEOUT})",
         f"in KiB ({device_settings.DEFAULT_BUFFER})",

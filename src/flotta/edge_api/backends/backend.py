@@ -9,7 +9,7 @@ from typing import Protocol
 
 from flotta.edge_api.backends.authority_store import AuthorityStore
 from flotta.edge_api.refusals import Refusal
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.envelope import encode
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, InputsVersion, RegistrationInfo
 

@@ -11,10 +11,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from flotta.identity.errors import IdentityError
+from flotta.identity.holder import Peer
 from flotta.identity.issuers import issued_by, load_bundle
 from flotta.identity.keys import load_key, public_key_fingerprint, to_traditional_pem
 from flotta.identity.lifetime import load_certificate
-from flotta.identity.peers import Peer, identify_peer
+from flotta.identity.peers import identify_peer
 from flotta.images.errors import ImageError
 from flotta.payload.personalisation import Credential
 from flotta.printable_text import printable

@@ -21,8 +21,8 @@ from flotta.fleet.registration_batches import (
     RESERVED_LABELS,
     is_batch_name,
 )
-from flotta.identity.authority import REGISTRATION_NAME
 from flotta.identity.peers import is_device_id
+from flotta.identity.subjects import REGISTRATION_NAME
 from flotta.images.settings.credential import (
     CheckedCredential,
     check_credential,

@@ -8,9 +8,10 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from flotta.identity.errors import IdentityError
+from flotta.identity.holder import Peer
 from flotta.identity.keys import PrivateKey, load_key
 from flotta.identity.lifetime import load_certificate
-from flotta.identity.peers import Peer, identify_peer
+from flotta.identity.peers import identify_peer
 from flotta.protocol.reasons.device_programs import CERTIFICATE_UNUSABLE
 from flotta.worker.errors import DeliveryError
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from flotta.fleet.tombstones import ACKNOWLEDGED_ANNOTATION, read_tombstone
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.resources.changes import change_metadata
 from flotta.resources.client import ApiError, Client
 from flotta.resources.kinds import CONFIG_MAP

@@ -49,7 +49,7 @@ from flotta.fleet.former_keys import KeyReplacement
 from flotta.fleet.former_labels import is_unsettled
 from flotta.fleet.quarantine import is_quarantined
 from flotta.fleet.tombstones import read_tombstone, tombstone_name
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 from flotta.protocol.reasons.conditions import ACKNOWLEDGED
 from flotta.resources.changes import change_metadata

@@ -22,7 +22,7 @@ from flotta.edge_api.batches import (
     require_active,
     require_unrevoked,
 )
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.limited_log import LimitedLog
 from flotta.own_names import REGISTRATION_SELECTOR
 from flotta.resources.cache import Cache

@@ -19,7 +19,7 @@ from flotta.edge_api.backends.crd.removals import Removals
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet.adoption import find_unprotected, is_withheld
 from flotta.fleet.joining import has_joined
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.reasons.refusals import CONFIGURATION_WITHHELD, UNKNOWN_DEVICE
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE
@@ -52,7 +52,8 @@ class Delivery:
         if is_withheld(device):
             raise _withheld("the device has not shown yet that it would keep what it runs")
         cached = self._configurations.get(device)
-        if lost := find_unprotected(device, cached.rendered.content):
+        unresolved = cached.rendered.content.unresolved_workloads or ()
+        if lost := find_unprotected(device, unresolved):
             raise _withheld(f"its agent would remove {', '.join(lost)}, which cannot be delivered")
         # Before anything is awaited: the rendering is as new as the caches are now.
         inputs = self._caches.inputs_version(device)

@@ -51,7 +51,7 @@ from flotta.fleet.joining import (
     is_approved,
     is_decided,
 )
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.models import EnrolmentInfo, Features
 from flotta.protocol.reasons.refusals import INVALID_MESSAGE, TOO_MANY_REQUESTS
 from flotta.resources.bounds import fit_report

@@ -30,7 +30,7 @@ from flotta.fleet.joining import (
 from flotta.fleet.membership import is_of_former_key
 from flotta.fleet.quarantine import is_quarantined
 from flotta.fleet.registration_batches import BATCH_ANNOTATION
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.own_names import EDGE_API
 from flotta.protocol.console_code import console_code
 from flotta.protocol.reasons.events import KEY_REPLACED

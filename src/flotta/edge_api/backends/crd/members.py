@@ -12,7 +12,7 @@ from flotta.edge_api.backends.crd.quarantine import require_released
 from flotta.edge_api.backends.crd.tombstones import Tombstones
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet.membership import is_of_former_key
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.reasons.refusals import DEVICE_LEAVING, UNKNOWN_DEVICE
 from flotta.protocol.reasons.workloads import STARTING
 from flotta.resources.cache import Cache

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flotta.edge_api.backends.backend import Membership
 from flotta.fleet.membership import accepts
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.views import is_being_deleted
 

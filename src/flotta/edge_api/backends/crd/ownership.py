@@ -23,7 +23,7 @@ from flotta.fleet.joining import (
     is_registered,
 )
 from flotta.fleet.registration_batches import APPROVAL_ANNOTATION, BATCH_ANNOTATION
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.reasons.refusals import NAMESPACE_NOT_ALLOWED, OTHER_KEY
 from flotta.resources.objects.devices import EdgeDevice, SignedRequest
 from flotta.resources.views import annotations_of

@@ -44,7 +44,7 @@ from flotta.fleet.joining import (
 )
 from flotta.fleet.registration_batches import UseFields
 from flotta.fleet.self_asserted import change_labels
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import RegistrationInfo
 from flotta.protocol.reasons.refusals import (

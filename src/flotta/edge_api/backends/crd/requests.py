@@ -24,7 +24,7 @@ from flotta.fleet.registration_batches import (
     SOURCE_ADDRESS_ANNOTATION,
 )
 from flotta.fleet.self_asserted import BROUGHT_ANNOTATION, write_labels
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.console_code import console_code
 from flotta.resources.changes import change_metadata, change_spec
 from flotta.resources.objects.devices import Features, SignedRequest, SignedRequestSpec

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from flotta.fleet.tombstones import Tombstone, read_tombstone
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.resources.cache import Cache
 from flotta.resources.objects.core import ConfigMap
 from flotta.resources.views import Key, name_of, namespace_of

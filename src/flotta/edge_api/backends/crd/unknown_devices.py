@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from flotta.fleet.unknown_devices import UnknownDevice, make_record, read_record
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.resources.cache import Cache
 from flotta.resources.client import AlreadyExists, ApiError, Client, NotFound
 from flotta.resources.kinds import CONFIG_MAP

@@ -34,7 +34,7 @@ from flotta.edge_api.backends.remote.trust import Trust
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.remote_store import RemoteStore
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.configuration_api import HEARTBEAT_WANTED_HEADER
 from flotta.protocol.directives import HARDWARE
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo

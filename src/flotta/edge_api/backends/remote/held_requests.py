@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from flotta.edge_api.backends.backend import BackendError
 from flotta.edge_api.backends.remote.client import DeviceName
 from flotta.edge_api.refusals import Refusal
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.limited_log import LimitedLog
 
 LOOKERS = 16  # looks at a time

@@ -30,7 +30,7 @@ from flotta.edge_api.backends.remote.transport import Answer
 from flotta.edge_api.backends.remote.unexpected import read_retry_after
 from flotta.edge_api.batches import Batch, require_admitted
 from flotta.edge_api.refusals import Refusal
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.configuration_api import KNOWN, RegistrationStatus, Status
 from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
 from flotta.protocol.reasons.refusals import (

@@ -18,7 +18,7 @@ from flotta.edge_api.backends.remote.registration_rules import (
     find_contradiction,
     judge_membership,
 )
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.limited_log import LimitedLog
 from flotta.protocol.configuration_api import RegistrationStatus
 from flotta.protocol.reasons.refusals import STORE_ANSWER_INVALID

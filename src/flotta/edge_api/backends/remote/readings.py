@@ -13,7 +13,7 @@ from flotta.edge_api.backends.remote.counters import StoreMetrics
 from flotta.edge_api.backends.remote.knowledge import Delivered, Knowledge, Reading
 from flotta.edge_api.backends.remote.problems import StoreAnswerInvalid, StoreError
 from flotta.edge_api.refusals import Refusal
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.limited_log import LimitedLog
 from flotta.protocol.configuration_api import RegistrationStatus, Status
 from flotta.protocol.reasons.refusals import UNKNOWN_DEVICE

@@ -8,7 +8,7 @@ from flotta.edge_api.backends.remote.client import DeviceName
 from flotta.edge_api.backends.remote.problems import StoreAnswerInvalid
 from flotta.edge_api.batches import Batch
 from flotta.edge_api.refusals import Refusal
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol.configuration_api import RegistrationStatus, Status
 from flotta.protocol.reasons.refusals import (
     NAMESPACE_NOT_ALLOWED,

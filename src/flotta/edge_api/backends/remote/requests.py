@@ -6,7 +6,7 @@ import re
 import uuid
 
 from flotta.edge_api.backends.remote.client import DONE, Call, DeviceName
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 from flotta.protocol import configuration_api as api
 from flotta.protocol.envelope import encode
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from flotta.edge_api.backends.backend import SecretStore, StoredSecret
 from flotta.edge_api.batch_lookups import Lookups, ParsedBatches
 from flotta.edge_api.batches import Batch, fingerprints_of, holds, no_batch, require_active
-from flotta.identity.peers import Peer
+from flotta.identity.holder import Peer
 
 
 class SecretBatches:
