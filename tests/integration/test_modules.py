@@ -13,6 +13,9 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import (
+    Client as PluginClient,
+)
 from operator_site import Fleet, resource_api
 
 from flotta.resources.client import Client
@@ -127,7 +130,7 @@ async def test_workload_is_waited_for_on_the_devices_that_are_heard_of(kubeconfi
         assert "workload" in await wait("DevicesSilent")
 
 
-class InterruptedClient(Client):
+class InterruptedClient(PluginClient):
     """A client with an operator that writes figures just before the first change of an object."""
 
     interrupted = False

@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).parents[3] / "collections"))
 
 import document_settings
 from ansible_collections.flotta.edge.plugins.doc_fragments import connection
-from ansible_collections.flotta.edge.plugins.module_utils import resource_api
+from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as resource_api
 from ansible_collections.flotta.edge.plugins.modules import operator as operator_module
 from role_inputs import ROLES_FOLDER, Option, flatten, read_inputs, to_markdown
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flotta.merge_patch import apply_merge_patch
-from flotta.resources.errors import Conflict, NotFound
-from flotta.resources.kinds import Kind
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.merge_patch import (
+    apply_merge_patch,
+)
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.errors import (
+    Conflict,
+    NotFound,
+)
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import Kind
 
 Object = dict[str, Any]
 

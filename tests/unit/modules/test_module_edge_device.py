@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
+    CONFIG_MAP,
+    EDGE_DEVICE,
+    NAMESPACE,
+)
 from memory_client import MemoryClient
 from module_run import loaded, run
-
-from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE
 
 HEARTBEAT = {"heartbeat": {"periodSeconds": 5}}
 UPGRADE = {"osInformation": {"automaticallyUpgrade": True}}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import ApiError
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
+    EDGE_DEVICE,
+    EDGE_WORKLOAD,
+)
 from memory_client import MemoryClient
 from module_run import loaded, run
-
-from flotta.resources.client import ApiError
-from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD
 
 SPEC = {"type": "pod", "device": "till-1", "pod": {"spec": {"containers": [{"name": "main"}]}}}
 

@@ -44,6 +44,7 @@ def installed(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder
     """Return what installs the control plane."""
     found = InstallOutcome([], "edge:443", ("edge",), "v1.36", "2", "new", "1", "old", ["look out"])
     recorder = Recorder(found)
+    monkeypatch.setattr(loaded("operator"), "Client", client)
     monkeypatch.setattr(loaded("operator"), "install", recorder)
     return recorder
 
@@ -52,6 +53,7 @@ def installed(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder
 def uninstalled(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """Return what removes it."""
     recorder = Recorder(UninstallOutcome([CHANGE], ["Namespace flotta"], [], "1"))
+    monkeypatch.setattr(loaded("operator"), "Client", client)
     monkeypatch.setattr(loaded("operator"), "uninstall", recorder)
     return recorder
 

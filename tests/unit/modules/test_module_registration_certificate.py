@@ -12,16 +12,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.batch_specification import (
+    SpecificationError,
+    parse_specification,
+)
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.merge_patch import (
+    apply_merge_patch,
+)
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
+    CONFIG_MAP,
+    EDGE_DEVICE,
+    SECRET,
+    SIGNED_REQUEST,
+    Kind,
+)
 from memory_client import MemoryClient, Object
 from module_run import COLLECTIONS, run
 
 from flotta.edge_api.backends.files.directory import SecretDirectory
-from flotta.fleet.batch_specification import SpecificationError, parse_specification
 from flotta.identity.authority import Authority
 from flotta.identity.keys import new_key
 from flotta.identity.requests import certificate_request, load_request
-from flotta.merge_patch import apply_merge_patch
-from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET, SIGNED_REQUEST, Kind
 from flotta.rfc3339 import format_time
 from pkcs8 import to_pkcs8
 

@@ -7,13 +7,18 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 import pytest
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.identity.errors import (
+    IdentityError,
+)
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
+    SECRET,
+    Kind,
+)
 from memory_client import MemoryClient, Object
 from module_run import run
 
 from flotta.identity.authority import Authority
-from flotta.identity.errors import IdentityError
 from flotta.identity.server_requests import parse_server_request
-from flotta.resources.kinds import SECRET, Kind
 
 MODULE = "server_certificate"
 ERROR = "management.project-flotta.io/server-certificate-error"

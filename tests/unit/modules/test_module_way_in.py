@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.errors import (
+    ApiError,
+    Forbidden,
+    Unreachable,
+)
 from memory_client import MemoryClient
 from module_run import loaded, run
-
-from flotta.resources.errors import ApiError, Forbidden, Unreachable
 
 REQUIRED = {
     "crds": {},
@@ -19,6 +23,7 @@ REQUIRED = {
     "registration_certificate": {},
 }
 of_the_api = pytest.mark.parametrize("module", REQUIRED)
+without_the_wheel = pytest.mark.parametrize("module", sorted({*REQUIRED} - {"operator", "crds"}))
 
 
 @of_the_api
@@ -62,29 +67,52 @@ def test_the_administrator_of_an_embedded_control_plane_is_the_last_choice(
     assert api.find_kubeconfig(api.Connection(str(own), None)) == str(own)
 
 
-@of_the_api
-def test_without_the_programs_the_role_that_installs_them_is_named(
+@without_the_wheel
+def test_without_the_package_kubernetes_the_python_that_needs_it_is_named(
     module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     api = loaded(module).api
-    missing = ModuleNotFoundError("No module named 'flotta'", name="flotta")
+    missing = ModuleNotFoundError("No module named 'kubernetes'", name="kubernetes")
     monkeypatch.setattr(api, "import_errors", [missing])
-    monkeypatch.setattr(api, "PROGRAMS", (str(tmp_path),))
+    monkeypatch.setattr(api.programs, "find_python", lambda *_: None)
     answer = run(module, **REQUIRED[module])
     assert answer["failed"]
-    assert answer["msg"] == api.MISSING
+    assert f"kubernetes is not installed for {sys.executable}." in answer["msg"]
+    assert "-m pip install kubernetes" in answer["msg"]
 
 
-@of_the_api
-def test_programs_of_another_release_are_not_taken_for_none(
+@without_the_wheel
+def test_a_python_that_is_too_old_is_named(
     module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     api = loaded(module).api
-    other = ImportError("cannot import name 'convert_manifest' from 'flotta.migration.manifests'")
-    monkeypatch.setattr(api, "import_errors", [other])
-    monkeypatch.setattr(api, "PROGRAMS", (str(tmp_path),))
+    monkeypatch.setattr(api, "import_errors", [SyntaxError("invalid syntax")])
+    monkeypatch.setattr(api.programs, "find_python", lambda *_: None)
+    monkeypatch.setattr(api.sys, "version_info", (3, 9))
     answer = run(module, **REQUIRED[module])
-    assert "or of another release than this collection (cannot import" in answer["msg"]
+    assert answer["msg"].startswith(f"{sys.executable} is older than Python 3.11")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ModuleNotFoundError("No module named 'flotta'", name="flotta"), "is not installed on"),
+        (
+            ImportError("cannot import name 'x' from 'flotta.migration.manifests'"),
+            "or of another release than this collection (cannot import",
+        ),
+    ],
+)
+def test_without_its_programs_the_operator_says_what_installs_them(
+    error: ImportError, sentence: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module = loaded("operator")
+    monkeypatch.setattr(module, "import_errors", [error])
+    monkeypatch.setattr(module.programs, "find_python", lambda *_: None)
+    answer = run("operator")
+    assert answer["failed"]
+    assert sentence in answer["msg"]
+    assert "flotta.edge.programs" in answer["msg"]
 
 
 @of_the_api

@@ -113,7 +113,7 @@ import tempfile
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flotta.edge.plugins.module_utils.secret_parameters import SecretsModule
+from ansible_collections.flotta.edge.plugins.module_utils._secret_parameters import SecretsModule
 
 FILE = {
     "path": {"type": "path", "required": True},

@@ -91,7 +91,7 @@ previous_version:
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
+from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
 
 try:
     from flotta.installation.crds import CrdOutcome, install_crds, remove_crds

@@ -435,8 +435,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flotta.edge.plugins.module_utils import device_media
-from ansible_collections.flotta.edge.plugins.module_utils.secret_parameters import SecretsModule
+from ansible_collections.flotta.edge.plugins.module_utils import _device_media as device_media
+from ansible_collections.flotta.edge.plugins.module_utils._secret_parameters import SecretsModule
 
 try:
     import msgspec

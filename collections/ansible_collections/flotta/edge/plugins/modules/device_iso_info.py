@@ -113,7 +113,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flotta.edge.plugins.module_utils import device_media
+from ansible_collections.flotta.edge.plugins.module_utils import _device_media as device_media
 
 try:
     import msgspec

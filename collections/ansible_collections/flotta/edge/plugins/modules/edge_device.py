@@ -170,22 +170,53 @@ from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import _labels
-from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
+from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
 
 try:
-    from flotta.cli.adoption import adopt, find_newest, list_unknown
-    from flotta.cli.decommissioning import confirm_and_delete
-    from flotta.cli.quarantine import quarantine, release
-    from flotta.fleet.quarantine import KEEP, STOP, Pods, quarantine_of
-    from flotta.merge_patch import apply_merge_patch
-    from flotta.migration.manifests import Json
-    from flotta.resources.client import Client
-    from flotta.resources.conditions import READY, condition_status
-    from flotta.resources.kinds import EDGE_DEVICE
-    from flotta.resources.objects.devices import EdgeDevice
-    from flotta.resources.objects.meta import Manifest
-    from flotta.resources.views import conditions_of, labels_of, spec_of
-except ImportError as error:
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.cli.adoption import (
+        adopt,
+        find_newest,
+        list_unknown,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.cli.decommissioning import (
+        confirm_and_delete,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.cli.quarantine import (
+        quarantine,
+        release,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.quarantine import (
+        KEEP,
+        STOP,
+        Pods,
+        quarantine_of,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.merge_patch import (
+        apply_merge_patch,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.migration.manifests import (
+        Json,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import Client
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.conditions import (
+        READY,
+        condition_status,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
+        EDGE_DEVICE,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.devices import (
+        EdgeDevice,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.meta import (
+        Manifest,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.views import (
+        conditions_of,
+        labels_of,
+        spec_of,
+    )
+except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
 
 WHERE_TO_LOOK = (

@@ -93,14 +93,20 @@ devices:
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
+from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
 
 try:
-    from flotta.resources.client import Client
-    from flotta.resources.kinds import EDGE_DEVICE
-    from flotta.resources.objects.devices import EdgeDevice
-    from flotta.resources.objects.meta import Manifest
-except ImportError as error:
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import Client
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
+        EDGE_DEVICE,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.devices import (
+        EdgeDevice,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.meta import (
+        Manifest,
+    )
+except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
 
 

@@ -130,19 +130,49 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
+from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
 
 try:
-    from flotta.fleet.self_reported import secrets_warning
-    from flotta.fleet.workload_status import describe_status, is_failing, is_running
-    from flotta.migration.manifests import Json
-    from flotta.resources.client import ApiError, Client, retry_on_conflict
-    from flotta.resources.conditions import ACCEPTED, READY, find_condition
-    from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD
-    from flotta.resources.objects.meta import Manifest, ObjectMeta
-    from flotta.resources.objects.workloads import EdgeWorkload, EdgeWorkloadSpec
-    from flotta.resources.views import annotations_of, generation_of, name_of, status_of
-except ImportError as error:
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.self_reported import (
+        secrets_warning,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.workload_status import (
+        describe_status,
+        is_failing,
+        is_running,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.migration.manifests import (
+        Json,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import (
+        ApiError,
+        Client,
+        retry_on_conflict,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.conditions import (
+        ACCEPTED,
+        READY,
+        find_condition,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
+        EDGE_DEVICE,
+        EDGE_WORKLOAD,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.meta import (
+        Manifest,
+        ObjectMeta,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.workloads import (
+        EdgeWorkload,
+        EdgeWorkloadSpec,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.views import (
+        annotations_of,
+        generation_of,
+        name_of,
+        status_of,
+    )
+except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
 
 # The API adds defaults to what the module sends, so the specifications cannot be compared.

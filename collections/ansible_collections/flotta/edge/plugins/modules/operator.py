@@ -457,9 +457,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
-from ansible_collections.flotta.edge.plugins.module_utils.secret_parameters import SecretsModule
+from ansible_collections.flotta.edge.plugins.module_utils import _installed_flotta as installed
+from ansible_collections.flotta.edge.plugins.module_utils import _programs as programs
+from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
+from ansible_collections.flotta.edge.plugins.module_utils._secret_parameters import SecretsModule
 
+import_errors: list[ImportError] = []
 try:
     from flotta.installation.install import InstallOutcome, install
     from flotta.installation.settings import Installation
@@ -467,7 +470,7 @@ try:
     from flotta.resources.client import Client
     from flotta.resources.objects.meta import Manifest
 except ImportError as error:
-    api.import_errors.append(error)  # api.run() says so
+    import_errors.append(error)
 
 RESOURCES = {
     "cpu_request": {"type": "str", "default": "100m"},
@@ -637,13 +640,18 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    programs.require_programs(module, import_errors, programs.MISSING)
     parameters = read_parameters(module)
+
+    async def connect(_connection: api.Connection) -> Client:
+        return await Client.connect(api.find_kubeconfig(parameters), parameters.context)
 
     async def work(client: Client) -> Manifest:
         ensure = ensure_present if parameters.state == "present" else ensure_absent
-        return await ensure(module, client, parameters)
+        with installed.own_errors():
+            return await ensure(module, client, parameters)
 
-    api.run(module, parameters, work)
+    api.run(module, parameters, work, connect)
 
 
 if __name__ == "__main__":

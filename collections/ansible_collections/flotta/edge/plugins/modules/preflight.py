@@ -203,7 +203,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flotta.edge.plugins.module_utils.listening_sockets import (
+from ansible_collections.flotta.edge.plugins.module_utils._listening_sockets import (
     find_process,
     is_listening,
     list_listening,

@@ -248,34 +248,66 @@ from dataclasses import dataclass
 from typing import cast
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
+from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
 
 try:
-    from cryptography.x509 import Certificate
-
-    from flotta.cli.registration import Batches, require_future
-    from flotta.fleet.batch_specification import dump_specification, parse_specification
-    from flotta.fleet.issued_batches import IssuedBatch
-    from flotta.fleet.membership import accepts
-    from flotta.fleet.registration_batches import (
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.cli.registration import (
+        Batches,
+        require_future,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.batch_specification import (
+        dump_specification,
+        parse_specification,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.issued_batches import (
+        IssuedBatch,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.membership import (
+        accepts,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.registration_batches import (
         DEFAULT_NAMESPACE,
         MAX_BATCH_NAME,
         MIN_VALIDITY,
         ApprovalFields,
         SpecificationFields,
     )
-    from flotta.identity.errors import IdentityError
-    from flotta.identity.issuers import issued_by, load_bundle
-    from flotta.identity.lifetime import load_certificate
-    from flotta.identity.peers import identify_peer
-    from flotta.migration.manifests import Json
-    from flotta.own_names import CERTIFICATES_CONFIG_MAP
-    from flotta.resources.client import AlreadyExists, Client
-    from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE
-    from flotta.resources.objects.meta import Manifest
-    from flotta.resources.views import is_being_deleted
-    from flotta.rfc3339 import format_time
-except ImportError as error:
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.identity.errors import (
+        IdentityError,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.identity.issuers import (
+        issued_by,
+        load_bundle,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.identity.lifetime import (
+        load_certificate,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.identity.peers import (
+        identify_peer,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.migration.manifests import (
+        Json,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.own_names import (
+        CERTIFICATES_CONFIG_MAP,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import (
+        AlreadyExists,
+        Client,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
+        CONFIG_MAP,
+        EDGE_DEVICE,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.meta import (
+        Manifest,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.views import (
+        is_being_deleted,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.rfc3339 import format_time
+    from cryptography.x509 import Certificate
+except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
 
 PROGRAM = "flotta.edge.registration_certificate"
@@ -657,7 +689,7 @@ def main() -> None:
             return await batch.ensure_absent()
         return await batch.ensure_ended()
 
-    api.run(module, parameters, work)
+    api.run(module, parameters, work, api.connect_to_certificates(module))
 
 
 if __name__ == "__main__":

@@ -101,14 +101,20 @@ import datetime
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
+from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
 
 try:
-    from flotta.cli.registration import Batches
-    from flotta.fleet.issued_batches import describe
-    from flotta.resources.client import Client
-    from flotta.resources.objects.meta import Manifest
-except ImportError as error:
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.cli.registration import (
+        Batches,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.issued_batches import (
+        describe,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import Client
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.meta import (
+        Manifest,
+    )
+except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
 
 
@@ -145,7 +151,7 @@ def main() -> None:
     async def work(client: Client) -> Manifest:
         return {"changed": False, "batches": await describe_batches(client, parameters)}
 
-    api.run(module, parameters, work)
+    api.run(module, parameters, work, api.connect_to_certificates(module))
 
 
 if __name__ == "__main__":

@@ -127,16 +127,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
+from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
 
 try:
-    from flotta.cli.server_certificates import ServerCertificates
-    from flotta.fleet.issued_servers import IssuedServer
-    from flotta.identity.server_requests import check_names
-    from flotta.resources.client import Client
-    from flotta.resources.objects.meta import Manifest
-    from flotta.rfc3339 import format_time
-except ImportError as error:
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.cli.server_certificates import (
+        ServerCertificates,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.issued_servers import (
+        IssuedServer,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.identity.server_requests import (
+        check_names,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import Client
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.meta import (
+        Manifest,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.rfc3339 import format_time
+except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
 
 
@@ -236,7 +244,7 @@ def main() -> None:
         ensure = ensure_present if parameters.state == "present" else ensure_absent
         return await ensure(certificates, parameters, module.check_mode)
 
-    api.run(module, parameters, work)
+    api.run(module, parameters, work, api.connect_to_certificates(module))
 
 
 if __name__ == "__main__":

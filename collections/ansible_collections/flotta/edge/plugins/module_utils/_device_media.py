@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flotta.edge.plugins.module_utils import programs
+from ansible_collections.flotta.edge.plugins.module_utils import _programs as programs
 
 import_errors: list[ImportError] = []  # of the modules when they import flotta
 try:

@@ -7,26 +7,49 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flotta.edge.plugins.module_utils import programs
+from ansible_collections.flotta.edge.plugins.module_utils import _programs as programs
 
-# Errors of this module and of the modules when they import flotta. Its names are used only in
+# What an import can raise: a Python before 3.11 does not know the syntax of everything.
+UNUSABLE = (ImportError, SyntaxError, TypeError, AttributeError)
+# Errors of this module and of the modules when they import what they need. Its names are used only in
 # functions that `run` calls when there is no error, and in annotations, which are never evaluated.
-import_errors: list[ImportError] = []
+import_errors: list[Exception] = []
 try:
-    from flotta.cli.kubeconfig import LOCAL_KUBECONFIG
-    from flotta.migration.manifests import Json, convert_manifest
-    from flotta.printable_text import printable_lines
-    from flotta.resources.client import ApiError, Client, Forbidden, Unreachable
-    from flotta.resources.kinds import Kind, ResourceT
-    from flotta.resources.objects.meta import Manifest
-except ImportError as error:
+    from ansible_collections.flotta.edge.plugins.module_utils import _transport
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.cli.kubeconfig import (
+        LOCAL_KUBECONFIG,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.migration.manifests import (
+        Json,
+        convert_manifest,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.printable_text import (
+        printable_lines,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import (
+        ApiError,
+        Client,
+        Forbidden,
+        Unreachable,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
+        Kind,
+        ResourceT,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.meta import (
+        Manifest,
+    )
+
+    import_errors += _transport.import_errors
+except UNUSABLE as error:
     import_errors.append(error)
 
 T = TypeVar("T")
@@ -41,12 +64,11 @@ WAIT_SPEC = {
     "wait_timeout": {"type": "int", "default": 120},
     "wait_sleep": {"type": "int", "default": 1},
 }
-PROGRAMS = programs.PROGRAMS
 MISSING = (
-    "flotta-edge is not installed on this machine. Run the module on the control plane, where the role "
-    "flotta.edge.operator installs it, or install it here with the role flotta.edge.programs "
-    "(programs_extras: [control-plane], programs_directory: ~/.local/share/flotta)."
+    "The Python package {1} is not installed for {0}. Install it there ({0} -m pip install {1}), choose a Python that has it by "
+    "ansible_python_interpreter, or run the module on the host of the control plane."
 )
+OLD_PYTHON = "{0} is older than Python 3.11, which the module needs; choose a newer one by ansible_python_interpreter."
 
 
 @dataclass(frozen=True)
@@ -75,15 +97,19 @@ class Waiting:
 
 
 def run(
-    module: AnsibleModule, connection: Connection, work: Callable[[Client], Awaitable[Manifest]]
+    module: AnsibleModule,
+    connection: Connection,
+    work: Callable[[Any], Awaitable[Manifest]],
+    connect: Callable[[Connection], Awaitable[Any]] | None = None,
 ) -> NoReturn:
     """Exit with the result of `work(client)`, or fail with what went wrong and how to fix it.
 
-    Of what `work` raises, ApiError, ValueError and TimeoutError fail the module with a sentence.
+    The client is that of `connect`, without it a Client. Of what `work` raises, ApiError, ValueError and TimeoutError fail the module
+    with a sentence.
     """
-    programs.require_programs(module, import_errors, MISSING, PROGRAMS)
+    _require_packages(module)
     try:
-        result = asyncio.run(_connect_and_work(connection, work))
+        result = asyncio.run(_connect_and_work(connection, work, connect or _connect))
     except ApiError as error:
         module.fail_json(
             msg=printable_lines(describe_error(error, connection)), reason=error.reason
@@ -91,6 +117,16 @@ def run(
     except (ValueError, TimeoutError) as error:
         module.fail_json(msg=printable_lines(str(error)))
     module.exit_json(**result)
+
+
+def _require_packages(module: AnsibleModule) -> None:
+    """Continue in a Python that has what is missing here, or fail the module."""
+    if import_errors:
+        programs.continue_in_programs()
+        error = import_errors[0]
+        package = (getattr(error, "name", None) or "kubernetes").split(".")[0]
+        missing = MISSING if sys.version_info >= (3, 11) else OLD_PYTHON
+        programs.fail(module, error, missing.format(sys.executable, package))
 
 
 def find_kubeconfig(connection: Connection) -> str | None:
@@ -154,20 +190,33 @@ def _describe_source(connection: Connection) -> str:
     return f"{name} (context {connection.context})" if connection.context else name
 
 
-async def _connect(connection: Connection) -> Client:
-    directory = connection.certificates_dir if isinstance(connection, Certificates) else None
-    if directory is None:
-        return await Client.connect(find_kubeconfig(connection), connection.context)
-    # It loads the Edge API, which other modules do not need.
-    from flotta.cli.certificates_directory import DirectoryClient  # noqa: PLC0415
+def connect_to_certificates(module: AnsibleModule) -> Callable[[Any], Awaitable[Any]]:
+    """Return what connects to the directory of the parameters, of a class that is also Certificates, else to the resource API."""
 
-    return DirectoryClient(Path(directory))
+    async def connect(connection: Any) -> Any:
+        if connection.certificates_dir is None:
+            return await _connect(connection)
+        # The code that the Edge API has for its directory; others do not need flotta-edge.
+        from ansible_collections.flotta.edge.plugins.module_utils import (  # noqa: PLC0415
+            _installed_flotta as installed,
+        )
+
+        programs.require_programs(module, installed.import_errors, programs.MISSING)
+        return installed.CertificatesDirectory(Path(connection.certificates_dir))
+
+    return connect
+
+
+async def _connect(connection: Connection) -> Client:
+    return await Client.connect(find_kubeconfig(connection), connection.context)
 
 
 async def _connect_and_work(
-    connection: Connection, work: Callable[[Client], Awaitable[Manifest]]
+    connection: Connection,
+    work: Callable[[Any], Awaitable[Manifest]],
+    connect: Callable[[Connection], Awaitable[Any]],
 ) -> Manifest:
-    client = await _connect(connection)
+    client = await connect(connection)
     try:
         return await work(client)
     finally:

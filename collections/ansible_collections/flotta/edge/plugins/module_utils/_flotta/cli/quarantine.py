@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, flotta.edge contributors
+# Apache License 2.0 (see LICENSES/Apache-2.0.txt or https://www.apache.org/licenses/LICENSE-2.0)
+# SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
+# Copied by scripts/generate_module_utils.py from src/flotta/cli/quarantine.py: change that.
+"""Quarantines devices and releases them, for `flotta device` and `edge_device`.
+
+Rules: docs/reference/control-plane.md#quarantine.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from ..cli.authors import name_author
+from ..fleet.quarantine import Pods, make_section, quarantine_of
+from ..resources.client import Client
+from ..resources.kinds import EDGE_DEVICE
+from ..resources.objects.devices import EdgeDevice
+from ..resources.objects.meta import MergePatch
+from ..resources.views import name_of, namespace_of, spec_of
+
+
+async def quarantine(
+    client: Client, device: EdgeDevice, pods: Pods, reason: str, program: str
+) -> EdgeDevice:
+    """Quarantine a device and return it; one that is quarantined so already stays as it is.
+
+    `program` is what the administrator used. Raises ApiError.
+    """
+    known = quarantine_of(device)
+    if known is not None and known.pods == pods and reason in ("", known.reason):
+        return device
+    section = make_section(name_author(program), pods, reason, datetime.now(UTC))
+    if known is not None and known.since:
+        section["since"] = known.since
+    return await _write(client, device, {"spec": {"quarantine": section}})
+
+
+async def release(client: Client, device: EdgeDevice) -> EdgeDevice:
+    """Let a device in again and return it; one that is not quarantined stays as it is.
+
+    Raises ApiError.
+    """
+    if spec_of(device).get("quarantine") is None:
+        return device
+    return await _write(client, device, {"spec": {"quarantine": None}})
+
+
+async def _write(client: Client, device: EdgeDevice, patch: MergePatch) -> EdgeDevice:
+    return await client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), patch)
