@@ -187,7 +187,7 @@ from datetime import datetime, timezone
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flotta.edge.plugins.module_utils import programs
+from ansible_collections.flotta.edge.plugins.module_utils import _programs as programs
 from ansible_collections.flotta.edge.plugins.module_utils._backup_archive import (
     Archive,
     ArchiveError,

@@ -13,12 +13,11 @@ runs, gets no configuration that would remove a workload and its files, unless s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from ..identity.peers import Peer
+from ..identity.holder import Peer
 from ..printable_text import cut
-from ..protocol.models import DeviceConfigurationMessage
 from ..protocol.reasons.conditions import RELEASED
 from ..protocol.reasons.refusals import CONFIGURATION_WITHHELD
 from ..resources.conditions import ConditionState
@@ -75,12 +74,15 @@ def forgets_unresolved(device: EdgeDevice) -> bool:
     return bool(status.get("phase")) and not status.get("agentVersion")
 
 
-def find_unprotected(device: EdgeDevice, content: DeviceConfigurationMessage) -> list[str]:
-    """Return the workloads that an agent of v0.2 would remove for a broken reference, sorted."""
-    if not content.unresolved_workloads or not forgets_unresolved(device):
+def find_unprotected(device: EdgeDevice, unresolved: Collection[str]) -> list[str]:
+    """Return the workloads that an agent of v0.2 would remove for a broken reference, sorted.
+
+    `unresolved` are those that its configuration names as `unresolved_workloads`.
+    """
+    if not unresolved or not forgets_unresolved(device):
         return []
     reported = {entry["name"] for entry in status_of(device).get("workloads") or ()}
-    return sorted(reported.intersection(content.unresolved_workloads))
+    return sorted(reported.intersection(unresolved))
 
 
 def judge_release(losses: Sequence[str]) -> ConditionState:

@@ -19,7 +19,7 @@ from ..fleet.joining import (
     KEY_REPLACED_ANNOTATION,
     RENEWED_FROM_ANNOTATION,
 )
-from ..identity.peers import Peer
+from ..identity.holder import Peer
 from ..resources.objects.devices import EdgeDevice
 from ..resources.views import annotations_of
 from ..rfc3339 import parse_time

@@ -41,10 +41,11 @@ from ..fleet.registration_batches import (
     State,
 )
 from ..identity.errors import IdentityError
+from ..identity.holder import Peer
 from ..identity.issuers import issued_by, load_bundle
 from ..identity.keys import to_traditional_pem
 from ..identity.lifetime import load_certificate
-from ..identity.peers import Peer, identify_peer
+from ..identity.peers import identify_peer
 from ..own_names import REGISTRATION_LABEL
 from ..resources.objects.core import ConfigMap, Secret
 from ..resources.views import annotations_of, labels_of, name_of

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from ..fleet.adoption import former_identity, identity_of
 from ..fleet.former_keys import KeyReplacement
-from ..identity.peers import Peer
+from ..identity.holder import Peer
 from ..resources.objects.devices import EdgeDevice
 from ..resources.views import uid_of
 from ..rfc3339 import parse_time

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..fleet.hardware import hardware_labels
+from ..fleet.hardware_labels import hardware_labels
 from ..resources.kinds import GROUP
 from ..resources.objects.devices import EdgeDevice, Hardware, SignedRequest
 from ..resources.views import annotations_of, labels_of

@@ -20,7 +20,7 @@ from typing import Literal, Self
 from ..fleet.adoption import FormerIdentity, former_identity, identity_of
 from ..fleet.former_keys import KeyReplacement
 from ..fleet.joining import KEY_ANNOTATION
-from ..identity.peers import Peer
+from ..identity.holder import Peer
 from ..resources.conditions import WIPE_ALLOWED, condition_status
 from ..resources.kinds import GROUP
 from ..resources.objects.core import ConfigMap

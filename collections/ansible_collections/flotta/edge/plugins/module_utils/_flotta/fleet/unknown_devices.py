@@ -18,7 +18,7 @@ from typing import Self
 from ..dns1123 import is_subdomain
 from ..fleet.adoption import FormerIdentity, identity_of
 from ..fleet.tombstones import RECORD_LABEL
-from ..identity.peers import Peer
+from ..identity.holder import Peer
 from ..resources.objects.core import ConfigMap
 from ..resources.views import labels_of, name_of
 from ..rfc3339 import format_time

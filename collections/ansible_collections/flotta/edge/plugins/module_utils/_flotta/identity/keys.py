@@ -13,22 +13,23 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import TypeAlias, TypeGuard
 
 try:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 except ImportError:  # the plugin that needs it says so
-    UnsupportedAlgorithm = serialization = ec = ed25519 = rsa = PublicKeyTypes = None
+    UnsupportedAlgorithm = serialization = ec = ed25519 = rsa = PrivateKeyTypes = PublicKeyTypes = None
 
 from ..identity.errors import IdentityError
 
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+# Text, as this module is to be importable without cryptography: the collection uses it too.
+PrivateKey: TypeAlias = "ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey"
 
 MIN_RSA_BITS = 2048  # of the modulus
 NEW_RSA_BITS = 3072  # as strong as P-256 (NIST SP 800-57, part 1)
-ACCEPTED_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 TRADITIONAL_LABELS = (b"EC PRIVATE KEY", b"RSA PRIVATE KEY")
 FIRST_LABEL = re.compile(rb"^-----BEGIN ([A-Z0-9 ]+)-----", re.MULTILINE)
 
@@ -91,7 +92,7 @@ def load_key(pem: bytes | str) -> PrivateKey:
         key = serialization.load_pem_private_key(_as_bytes(pem), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise KeyFormatError(f"The private key cannot be read: {_reason(error)}.") from error
-    if not isinstance(key, PrivateKey) or not strong_enough(key.public_key()):
+    if not _is_usable(key) or not strong_enough(key.public_key()):
         raise KeyFormatError(
             "The private key is neither EC (P-256, P-384, P-521), Ed25519 nor RSA of 2048 bits."
         )
@@ -109,10 +110,15 @@ def public_key_fingerprint(public_key: PublicKeyTypes) -> str:
 def strong_enough(public_key: PublicKeyTypes) -> bool:
     """Tell whether a key is of an accepted type and size."""
     if isinstance(public_key, ec.EllipticCurvePublicKey):
-        return isinstance(public_key.curve, ACCEPTED_CURVES)
+        return isinstance(public_key.curve, (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1))
     if isinstance(public_key, rsa.RSAPublicKey):
         return public_key.key_size >= MIN_RSA_BITS
     return isinstance(public_key, ed25519.Ed25519PublicKey)
+
+
+def _is_usable(key: PrivateKeyTypes) -> TypeGuard[PrivateKey]:
+    usable = (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey)
+    return isinstance(key, usable)
 
 
 def _as_bytes(pem: bytes | str) -> bytes:

@@ -13,9 +13,6 @@ docs/reference/wire-protocol.md#client-certificates.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
 
 try:
     from cryptography import x509
@@ -26,40 +23,18 @@ except ImportError:  # the plugin that needs it says so
     x509 = UnsupportedAlgorithm = Encoding = ExtendedKeyUsageOID = NameOID = ObjectIdentifier = None
 
 from ..dns1123 import is_label, is_subdomain
-from ..identity.authority import MAX_NAME_LENGTH, ORGANIZATION, REGISTRATION_NAME
 from ..identity.errors import IdentityError
+from ..identity.holder import Peer
 from ..identity.keys import public_key_fingerprint
+from ..identity.subjects import MAX_NAME_LENGTH, ORGANIZATION, REGISTRATION_NAME
 
 INITIAL_NAMESPACE = "default"  # certificates of v0.2 without OU mean this one
 UID_PREFIX = "urn:uuid:"
-# What cryptography raises besides ValueError.
-UNREADABLE = (UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
 MAX_DEVICE_ID = MAX_NAME_LENGTH  # characters, as the id is the common name
 
 
 class PeerError(IdentityError):
     """The certificate is neither a registration nor a device certificate."""
-
-
-@dataclass(frozen=True)
-class Peer:
-    """The holder of a registration or device certificate."""
-
-    kind: Literal["registration", "device"]
-    device_id: str  # lower case; "" for a registration certificate
-    namespace: str  # of the device, or the first that a registration certificate allows
-    namespaces: tuple[str, ...]  # all that are allowed
-    uid: str | None  # of the EdgeDevice; certificates of v0.2 have none
-    fingerprint: str  # hex SHA-256 of the certificate's DER
-    public_key_fingerprint: str  # hex SHA-256 of its SubjectPublicKeyInfo
-    not_before: datetime
-    not_after: datetime
-    serial_number: str = ""  # hex
-    authority: str = ""  # hex key identifier of the CA that issued it; certificates may have none
-
-    def valid_at(self, now: datetime) -> bool:
-        """Tell whether `now` (with zone) is in the validity period."""
-        return self.not_before <= now <= self.not_after
 
 
 def read_peer(der: bytes) -> Peer:

@@ -10,13 +10,11 @@ Their fields are described in docs/reference/crds.md#custom-resources.
 
 from __future__ import annotations
 
-from importlib import resources
-from importlib.resources.abc import Traversable
 from typing import Any, Required, TypedDict
 
+from ..resources.crd_files import list_crds, read_crd
 from ..resources.kinds import Kind
 from ..resources.objects.meta import Condition, Resource
-from ..yaml_loader import load_yaml
 
 
 class CrdNames(TypedDict, total=False):
@@ -103,15 +101,10 @@ CRD: Kind[CustomResourceDefinition] = Kind(
 
 def load() -> list[CustomResourceDefinition]:
     """Return every CRD as apiextensions.k8s.io/v1 object, in the order of their file names."""
-    names = sorted(file.name for file in _folder().iterdir() if file.name.endswith(".yaml"))
-    return [load_yaml((_folder() / name).read_bytes()) for name in names]
+    return [load_crd(name) for name in list_crds()]
 
 
 def load_crd(kind: str) -> CustomResourceDefinition:
     """Return the CRD of one of our kinds, such as `EdgeDevice`."""
-    crd: CustomResourceDefinition = load_yaml((_folder() / f"{kind.lower()}.yaml").read_bytes())
+    crd: CustomResourceDefinition = read_crd(kind.lower())
     return crd
-
-
-def _folder() -> Traversable:
-    return resources.files("flotta.resources") / "crds"

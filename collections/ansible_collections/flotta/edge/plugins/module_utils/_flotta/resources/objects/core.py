@@ -87,3 +87,12 @@ class LeaseSpec(TypedDict, total=False):
 
 class Lease(CustomResource[LeaseSpec, Manifest]):
     """A Lease (coordination.k8s.io/v1), which elects the leader of several processes."""
+
+
+class PolicyRule(TypedDict, total=False):
+    """A rule of a Role (rbac.authorization.k8s.io/v1)."""
+
+    verbs: list[str]
+    apiGroups: list[str]
+    resources: list[str]
+    resourceNames: list[str]
