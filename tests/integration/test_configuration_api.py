@@ -329,19 +329,18 @@ async def test_only_so_many_requests_wait_for_changes(
     version = (await client.send("GET", "changes")).json()["version"]
     held = f"changes?after={version}"
     waiting = [
-        asyncio.create_task(client.send("GET", held, Prefer="wait=50")) for _ in range(FOLLOWERS)
+        asyncio.create_task(client.send("GET", held, Prefer="wait=50"))
+        for _ in range(FOLLOWERS + 1)
     ]
-
-    async def refused() -> bool:
-        return (await client.send("GET", held)).status == 503
-
-    await eventually(refused)
+    done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    assert [task.result().status for task in done] == [503], "one too many, whichever came last"
+    assert (await client.send("GET", held)).status == 200, "who does not wait takes no place"
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
 
     async def served() -> bool:
-        return not await refused()
+        return (await client.send("GET", held, Prefer="wait=1")).status == 200
 
     await eventually(served)
 

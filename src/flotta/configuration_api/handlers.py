@@ -120,8 +120,13 @@ class Handlers:
         return _empty()
 
     async def get_changes(self, request: web.Request) -> web.Response:
-        """Respond with the devices that changed after a version, held until there are any."""
+        """Respond with the devices that changed after a version, held until there are any.
+
+        Who does not ask to wait takes no place among those that do.
+        """
         after, seconds = read_after(request), read_wait(request)
+        if not seconds:
+            return _json(await self._store.wait_for_changes(after, 0))
         if self._followers >= FOLLOWERS:
             raise ApiError(503, f"{FOLLOWERS} requests wait for changes already", retry_after=5)
         self._followers += 1
