@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from flotta.configuration_api.conformance.catalogue import RULES
@@ -30,10 +30,13 @@ class Result:
     sentence: str = ""
 
 
-async def run_rules(trial: Trial) -> AsyncIterator[Result]:
-    """Yield the result of each rule; at the end the hook may forget the devices of the run."""
+async def run_rules(trial: Trial, rules: Sequence[Rule] = RULES) -> AsyncIterator[Result]:
+    """Yield the result of each rule; at the end the hook may forget the devices of the run.
+
+    Rules about all responses judge those that the rules before them got.
+    """
     try:
-        for number, rule in enumerate(RULES, 1):
+        for number, rule in enumerate(rules, 1):
             yield await _run_rule(number, rule, trial)
     finally:
         for device in trial.devices:
