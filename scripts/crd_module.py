@@ -14,7 +14,7 @@ from flotta.resources.crd_files import list_crds, read_crd
 
 WIDTH = 130  # characters of JSON in a line; ansible-test allows 160 columns
 START = '''\
-"""The CRDs of this release as JSON."""
+"""The CRDs of this release as JSON, as scripts/crd_module.py writes them."""
 
 from __future__ import annotations
 

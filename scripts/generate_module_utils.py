@@ -19,6 +19,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
+import crd_module
+
 SOURCE = Path(__file__).parents[1] / "src"
 COLLECTION = Path(__file__).parents[1] / "collections/ansible_collections/flotta/edge"
 FOLDER = "plugins/module_utils/_flotta"
@@ -33,6 +35,8 @@ HEADER = """\
 # Plugins use the package kubernetes alone: a transport of their own, which cannot watch.
 TRANSPORT = "flotta.resources.transport"
 DROPPED = {"flotta.resources.client": "watch"}
+# The CRDs are files of the package; plugins carry them as Python.
+CRDS = "flotta.resources.crd_files"
 VERSION = "flotta.version"  # a package in module_utils must have an empty __init__.py
 Edit = tuple[int, int, list[str]]  # first line, the line after the last, what replaces them
 
@@ -73,20 +77,22 @@ def find_closure(roots: Iterable[str]) -> set[str]:
     todo = set(roots)
     while todo := todo - seen - {TRANSPORT}:
         seen |= todo
-        todo = {module for name in todo for module in _imports_of_flotta(name)}
+        todo = {module for name in todo - {CRDS} for module in _imports_of_flotta(name)}
     return seen
 
 
 def copy(module: str) -> str:
     """Return the text of a module of flotta as it is in the folder."""
+    header = HEADER.format(path=_file(module).relative_to(SOURCE / "flotta"))
+    if module == CRDS:
+        return header + crd_module.render()
     text = _file(module).read_text()
     lines = text.splitlines()
     tree = ast.parse(text)
     edits = [*_relative(module, tree, lines), *_optional(tree, lines), *_without(module, tree)]
     for first, end, new in sorted(edits, reverse=True):
         lines[first - 1 : end - 1] = new
-    source = _file(module).relative_to(SOURCE / "flotta")
-    return HEADER.format(path=source) + "\n".join(lines) + "\n"
+    return header + "\n".join(lines) + "\n"
 
 
 def _relative(module: str, tree: ast.Module, lines: list[str]) -> Iterator[Edit]:

@@ -74,4 +74,4 @@ def test_the_copy_needs_no_other_packages() -> None:
             else [alias.name for alias in node.names]
         )
     }
-    assert packages - sys.stdlib_module_names <= {"cryptography", "yaml", "msgspec"}
+    assert packages - sys.stdlib_module_names <= {"cryptography"}

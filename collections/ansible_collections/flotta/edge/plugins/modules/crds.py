@@ -94,10 +94,16 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
 
 try:
-    from flotta.installation.crds import CrdOutcome, install_crds, remove_crds
-    from flotta.resources.client import Client
-    from flotta.resources.objects.meta import Manifest
-except ImportError as error:
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.installation.crds import (
+        CrdOutcome,
+        install_crds,
+        remove_crds,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import Client
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.meta import (
+        Manifest,
+    )
+except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
 
 

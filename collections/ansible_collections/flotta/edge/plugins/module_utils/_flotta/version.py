@@ -1,0 +1,8 @@
+# Copyright: (c) 2026, flotta.edge contributors
+# Apache License 2.0 (see LICENSES/Apache-2.0.txt or https://www.apache.org/licenses/LICENSE-2.0)
+# SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
+# Copied by scripts/generate_module_utils.py from src/flotta/__init__.py: change that.
+"""Control plane and device agent for fleets of edge devices."""
+
+__version__ = "0.1.0"
