@@ -123,6 +123,7 @@ clean() {
 summary() {
   rmdir "$background" 2>/dev/null
   printf '\nAll of it took %d:%02d.\n\n' $((SECONDS / 60)) $((SECONDS % 60))
+  [ ! -e "$RESULTS/reasons" ] || { heading "why parts failed" && cat "$RESULTS/reasons" && echo; }
   /usr/bin/env python3 scripts/sum_results.py "$RESULTS"
 }
 

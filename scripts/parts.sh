@@ -2,8 +2,9 @@
 # Sourced by the scripts that check things in several parts. A failed part does not stop the next one;
 # `failed` counts them. RESULTS may name a folder for the results: in the file `parts`, a line with verdict
 # and name for each part that counts as one; in `times`, for each part its start, duration, CPU time
-# of its programs, verdict and name.
+# of its programs, verdict and name; in `reasons`, the last lines of the output of each that failed.
 failed=0
+REASON_LINES=25
 bin=$PWD/.venv-dev/bin
 export PYTHONPATH=$PWD/src PATH=$bin:$PATH
 
@@ -22,16 +23,25 @@ look_at_processors() {
 # timed NAME COMMAND…: run the command, then print its outcome and how long it took. Exit code 77 means
 # skipped: something is missing on this machine.
 timed() {
-  local name=$1 began=$EPOCHSECONDS used before took
+  local name=$1 began=$EPOCHSECONDS used before took log=/proc/$BASHPID/fd/1 shown
   shift
+  shown=$(stat --dereference --format=%s "$log")
   look_at_processors && before=$used
   "$@" </dev/null
   case $? in 0) verdict=passed ;; 77) verdict=skipped ;; *) verdict=FAILED ;; esac
   look_at_processors && took=$((EPOCHSECONDS - began))
   printf '%-7s  %s (%d s)\n' "$verdict" "$name" $took
-  [ -z "${RESULTS:-}" ] ||
-    printf '%d\t%d\t%d\t%s\t%s\n' "$began" $took $(((used - before + 50) / 100)) $verdict "$name" >>"$RESULTS/times"
+  [ -n "${RESULTS:-}" ] || { [ $verdict = passed ]; return; }
+  printf '%d\t%d\t%d\t%s\t%s\n' "$began" $took $(((used - before + 50) / 100)) $verdict "$name" >>"$RESULTS/times"
+  [ $verdict = passed ] || give_reason
   [ $verdict = passed ]
+}
+
+# Keep the last lines that a part wrote to the log of its lane, under its name.
+give_reason() {
+  [ -f "$log" ] || return
+  printf '\n-- %s %s:\n' "${name?}" "$verdict" >>"$RESULTS/reasons"
+  tail --bytes=+$((shown + 1)) "$log" | tail --lines=$REASON_LINES | cut --characters=-300 >>"$RESULTS/reasons"
 }
 
 # part NAME COMMAND…: the same, and record it.
