@@ -132,3 +132,17 @@ def test_command_reads_standard_input_and_warns_on_standard_error() -> None:
     )
     assert broken.returncode == 1
     assert broken.stderr.startswith("flotta: document 1 is not valid YAML")
+
+
+def test_a_field_that_never_existed_is_kept_for_a_caller_who_refuses_it() -> None:
+    spec = {"heartbeat": {"period_seconds": 5, "perod": {"a_b": 1}}}
+    new, warnings = convert_manifest(manifest("EdgeDevice", spec), keep_unknown=True)
+    assert new["spec"] == {"heartbeat": {"periodSeconds": 5, "perod": {"a_b": 1}}}
+    assert warnings == ["spec.heartbeat.period_seconds is now periodSeconds"]
+
+
+def test_a_field_that_never_existed_is_dropped_from_the_values_of_a_map() -> None:
+    spec = {"logCollection": {"syslog": {"kind": "syslog", "bufer": 3}}}
+    new, warnings = convert_manifest(manifest("EdgeDevice", spec), keep_unknown=True)
+    assert new["spec"] == {"logCollection": {"syslog": {"kind": "syslog"}}}
+    assert "bufer is dropped" in warnings[0]

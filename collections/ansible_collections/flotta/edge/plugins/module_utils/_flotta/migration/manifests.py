@@ -13,7 +13,7 @@ what is dropped: docs/reference/control-plane.md#manifests.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeAlias, TypeGuard
 
@@ -52,9 +52,10 @@ class ConversionError(ValueError):
 
 @dataclass
 class _Notes:
-    """Collects sentences about one object."""
+    """Collects sentences about one object; `keep_unknown` is that of `convert_manifest`."""
 
     sentences: list[str]
+    keep_unknown: bool = False
 
     def add_renamed(self, old: str, new: str) -> None:
         self.sentences.append(f"{old} is now {new}")
@@ -63,11 +64,13 @@ class _Notes:
         self.sentences.append(f"{what} is dropped: {why}")
 
 
-def convert_manifest(document: Object) -> tuple[Object, list[str]]:
+def convert_manifest(document: Object, *, keep_unknown: bool = False) -> tuple[Object, list[str]]:
     """Return the converted manifest and a sentence for each change.
 
     Objects of other groups, and manifests that need no change, are returned equal and without a
-    sentence. Raises ConversionError for a group that cannot be converted.
+    sentence. With `keep_unknown`, fields that never existed stay, for a caller who refuses them;
+    those in the values of a map are dropped in either case.
+    Raises ConversionError for a group that cannot be converted.
     """
     kind, items = document.get("kind"), document.get("items")
     if isinstance(kind, str) and kind.endswith("List") and isinstance(items, list):
@@ -80,7 +83,7 @@ def convert_manifest(document: Object) -> tuple[Object, list[str]]:
         )
     if group != GROUP:
         return document, []
-    notes = _Notes([])
+    notes = _Notes([], keep_unknown)
     return _convert_object(document, notes), notes.sentences
 
 
@@ -206,8 +209,8 @@ MOVES: dict[str, Callable[[Object, _Notes], Object]] = {
 
 def _rename_fields(value: Json, schema: Schema, path: str, notes: _Notes) -> Json:
     """Return the value with snake-case and wire names replaced by those of the schema."""
-    if path == "spec.pod":
-        return value  # Kubernetes' own type, the same in every release
+    if path == "spec.pod" or not schema:
+        return value  # Kubernetes' own type, the same in every release; or what is kept unknown
     if path.endswith(".cpu.frequency") and isinstance(value, int | float):
         return f"{value:.2f}"  # MHz; a number in earlier manifests
     if isinstance(value, list) and "items" in schema:
@@ -223,18 +226,29 @@ def _rename_fields_of(value: Object, schema: Schema, path: str, notes: _Notes) -
     others = schema.get("additionalProperties")
     new: dict[str, Json] = {}
     for key, item in value.items():
-        name = key if key in known or others else _known_name(key, known)
+        name = key if key in known or others else _current_name(key, known, path, notes)
         if name is None:
-            notes.add_dropped(f"{path}.{key}", "no such field exists")
             continue
-        if name != key:
-            notes.add_renamed(f"{path}.{key}", name)
-        inner = _object_of(known.get(name)) or _object_of(others)
-        new[name] = _rename_fields(item, inner, f"{path}.{name}", notes)
+        inner, below = _object_of(known.get(name)), notes
+        if not inner:
+            inner, below = _object_of(others), replace(notes, keep_unknown=False)
+        new[name] = _rename_fields(item, inner, f"{path}.{name}", below)
     for name in map(str, _list_of(schema.get("required"))):
         if _object_of(known.get(name)).get("type") == "array":
             new.setdefault(name, [])  # earlier manifests omitted empty lists
     return new
+
+
+def _current_name(key: str, known: Schema, path: str, notes: _Notes) -> str | None:
+    """Return the name that a field has by now, None when it is dropped; note either."""
+    name = _known_name(key, known)
+    if name is None and notes.keep_unknown:
+        return key
+    if name is None:
+        notes.add_dropped(f"{path}.{key}", "no such field exists")
+    elif name != key:
+        notes.add_renamed(f"{path}.{key}", name)
+    return name
 
 
 def _known_name(key: str, known: Schema) -> str | None:
