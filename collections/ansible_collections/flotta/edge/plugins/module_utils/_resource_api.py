@@ -87,6 +87,14 @@ class Certificates:
     control_plane_namespace: str
 
 
+class Delayed(TimeoutError):
+    """What a module waits for did not happen in time; `reason` is the stable code of what keeps it, if there is one."""
+
+    def __init__(self, sentence: str, reason: str | None = None) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class Waiting:
     """The parameters of WAIT_SPEC; times are seconds."""
@@ -105,7 +113,7 @@ def run(
     """Exit with the result of `work(client)`, or fail with what went wrong and how to fix it.
 
     The client is that of `connect`, without it a Client. Of what `work` raises, ApiError, ValueError and TimeoutError fail the module
-    with a sentence.
+    with a sentence, and with the `reason` that ApiError and Delayed have.
     """
     _require_packages(module)
     try:
@@ -115,7 +123,9 @@ def run(
             msg=printable_lines(describe_error(error, connection)), reason=error.reason
         )
     except (ValueError, TimeoutError) as error:
-        module.fail_json(msg=printable_lines(str(error)))
+        reason = getattr(error, "reason", None)
+        code = {"reason": reason} if reason else {}
+        module.fail_json(msg=printable_lines(str(error)), **code)
     module.exit_json(**result)
 
 
@@ -239,11 +249,11 @@ def replace_old_names(
 
 
 async def wait_until(
-    waiting: Waiting, look: Callable[[], Awaitable[T | None]], describe: Callable[[], str]
+    waiting: Waiting, look: Callable[[], Awaitable[T | None]], describe: Callable[[], str | Delayed]
 ) -> T:
     """Call `look()` until it returns something true, and return that.
 
-    Raises TimeoutError with the text of `describe()` after `wait_timeout`.
+    Raises what `describe()` returns after `wait_timeout`, a TimeoutError for a text.
     """
     deadline = time.monotonic() + waiting.wait_timeout
     while True:
@@ -251,7 +261,8 @@ async def wait_until(
         if found:
             return found
         if time.monotonic() >= deadline:
-            raise TimeoutError(describe())
+            why = describe()
+            raise why if isinstance(why, Delayed) else TimeoutError(why)
         await asyncio.sleep(waiting.wait_sleep)
 
 
