@@ -12,9 +12,10 @@ from flotta.resources.views import annotations_of, generation_of, name_of, statu
 LINE_LIMIT = 4096  # characters of a line
 
 
-def explain_request(request: SignedRequest) -> list[str]:
-    """Explain a request without an EdgeDevice."""
-    return [printable(line, LINE_LIMIT) for line in _request_lines(request)]
+def explain_request(request: SignedRequest, *, has_device: bool = False) -> list[str]:
+    """Explain a request; `has_device` says whether its EdgeDevice exists."""
+    lines = _joined_lines(request) if has_device else _request_lines(request)
+    return [printable(line, LINE_LIMIT) for line in lines]
 
 
 def describe_decision(request: SignedRequest) -> list[str]:
@@ -25,6 +26,15 @@ def describe_decision(request: SignedRequest) -> list[str]:
     verb = "declined" if request_state(request) == "declined" else "approved"
     first = f"It was {verb} by {decision.get('by')} at {decision.get('at')}:"
     return [first, *(f"  {text.rstrip('.')}." for text in decision.get("evidence") or ())]
+
+
+def _joined_lines(request: SignedRequest) -> list[str]:
+    name, namespace = name_of(request), request["spec"].get("targetNamespace")
+    first = f"{name} is {request_state(request)}, and a device in namespace {namespace}."
+    return [
+        f"{first} To explain it: flotta explain device {name} -n {namespace}",
+        *describe_decision(request),
+    ]
 
 
 def _request_lines(request: SignedRequest) -> list[str]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from flotta.cli.approval import patch_request
+from flotta.cli.approval import decline_patch, patch_request
 from flotta.cli.authors import name_author
 from flotta.cli.connection import run_connected
-from flotta.fleet.joining import DECLINED_ANNOTATION
-from flotta.fleet.registration_batches import DECIDED_BY_ANNOTATION
 from flotta.printable_text import printable
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE
@@ -20,16 +18,7 @@ def run(options: argparse.Namespace) -> str:
 
 
 async def _decline(client: Client, name: str) -> str:
-    patch = {
-        "spec": {"approved": False},
-        "metadata": {
-            "annotations": {
-                DECLINED_ANNOTATION: "true",
-                DECIDED_BY_ANNOTATION: name_author("flotta decline"),
-            }
-        },
-    }
-    request = await patch_request(client, name, patch)
+    request = await patch_request(client, name, decline_patch(name_author("flotta decline")))
     namespace = printable(request["spec"]["targetNamespace"])
     if await client.get_or_none(EDGE_DEVICE, name, namespace):
         remedy = f"flotta decommission {name} -n {namespace}"

@@ -79,3 +79,10 @@ def is_declined(request: SignedRequest) -> bool:
 def is_decided(request: SignedRequest) -> bool:
     """Tell whether the device was approved or declined."""
     return is_approved(request) or is_declined(request)
+
+
+def decided_state(request: SignedRequest) -> str:
+    """Return how a request is decided: `pending`, `approved` or `declined`."""
+    if is_approved(request):
+        return "approved"
+    return "declined" if is_declined(request) else "pending"
