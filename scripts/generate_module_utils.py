@@ -42,7 +42,7 @@ Edit = tuple[int, int, list[str]]  # first line, the line after the last, what r
 
 
 def main() -> None:
-    """Write the folder anew."""
+    """Write the folder again."""
     collection = Path(sys.argv[1]) if len(sys.argv) > 1 else COLLECTION
     folder = collection / FOLDER
     shutil.rmtree(folder, ignore_errors=True)

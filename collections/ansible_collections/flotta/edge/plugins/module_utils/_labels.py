@@ -21,7 +21,7 @@ EXPRESSIONS = "matchExpressions"
 def label_values(labels: Mapping[str, Any], option: str = "labels") -> dict[str, str]:
     """Return labels or annotations with every value as text.
 
-    Raises ValueError with a sentence for a value that is no text, number or boolean. `option` is what the sentence calls the map.
+    Raises ValueError with a sentence for a value that is not a text, number or boolean. `option` is what the sentence calls the map.
     """
     return {key: _as_text(value, f"{option}: {key}") for key, value in labels.items()}
 
