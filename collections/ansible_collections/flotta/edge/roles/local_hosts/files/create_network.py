@@ -47,7 +47,7 @@ def create(name: str, label: str, candidates: list[str]) -> str:
     Another site may take the subnet between the look and the creation, so there is another look.
     Whatever else podman says ends the program.
     """
-    for _ in candidates:
+    for _attempt in candidates:
         subnet = find_free(candidates, list_taken())
         if not subnet:
             break

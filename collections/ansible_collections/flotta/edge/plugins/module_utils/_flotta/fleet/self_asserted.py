@@ -94,4 +94,4 @@ def _read(device: EdgeDevice) -> dict[str, str] | None:
 
 def _parse(text: str) -> dict[str, str]:
     entries = (entry.partition("=") for entry in text.split(",") if entry)
-    return {key: value for key, _, value in entries}
+    return {key: value for key, _unused, value in entries}

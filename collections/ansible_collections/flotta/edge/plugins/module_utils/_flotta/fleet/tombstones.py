@@ -137,7 +137,7 @@ def confirmed_by(device: EdgeDevice) -> str:
     A word from long before the deletion was for another one: it failed, or the object comes from a
     backup (docs/reference/control-plane.md#the-brake-on-wipes).
     """
-    time, _, by = annotations_of(device).get(CONFIRMED_ANNOTATION, "").partition(" ")
+    time, _unused, by = annotations_of(device).get(CONFIRMED_ANNOTATION, "").partition(" ")
     given = _time_or_none(time)
     deleted = _time_or_none(device["metadata"].get("deletionTimestamp") or "")
     if given is None or deleted is None or given < deleted - CONFIRMATION_LIFETIME:

@@ -89,8 +89,8 @@ def convert_manifest(document: Object, *, keep_unknown: bool = False) -> tuple[O
 
 def _convert_list(document: Object, kind: str, items: Sequence[Json]) -> tuple[Object, list[str]]:
     results = [convert_manifest(item) if _is_object(item) else (item, []) for item in items]
-    notes = _Notes([sentence for _, sentences in results for sentence in sentences])
-    new = {**document, "items": [item for item, _ in results]}
+    notes = _Notes([sentence for _unused, sentences in results for sentence in sentences])
+    new = {**document, "items": [item for item, _unused in results]}
     if kind in KINDS:
         new["kind"] = f"{KINDS[kind]}List"
         notes.add_renamed(f"{kind}List", f"{KINDS[kind]}List")

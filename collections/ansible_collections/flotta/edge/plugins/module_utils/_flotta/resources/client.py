@@ -79,7 +79,7 @@ class Client:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *_unused: object) -> None:
         await self.close()
 
     async def get(
@@ -106,7 +106,7 @@ class Client:
         field_selector: str | None = None,
     ) -> Objects[ResourceT]:
         """Return all objects, page by page, each with apiVersion and kind."""
-        items, _ = await self.list_with_version(
+        items, _unused = await self.list_with_version(
             kind, namespace, label_selector=label_selector, field_selector=field_selector
         )
         return items
@@ -289,7 +289,7 @@ async def retry_on_conflict(attempt: Callable[[], Awaitable[T]], tries: int = 12
     attempt fails, but hardly ever twelve in a row.
     """
     backoff = Backoff(*CONFLICT_RETRY)
-    for _ in range(tries - 1):
+    for _unused in range(tries - 1):
         try:
             return await attempt()
         except Conflict:
