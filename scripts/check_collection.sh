@@ -29,7 +29,7 @@ artifact() (
 
 scripts() { git ls-files -z '*.sh' '.ci/run' | xargs -0 shellcheck --severity=warning; }
 
-part "ansible-lint" quiet ansible-lint --offline --profile production "$copy" playbooks inventories
+part "ansible-lint" quiet ansible-lint --offline --profile production "$copy" site.yml playbooks inventories
 part "roles' arguments" python scripts/role_arguments.py "$copy/roles"
 part "collection's documentation" documentation
 part "changelog" changelog

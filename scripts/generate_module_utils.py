@@ -30,6 +30,7 @@ HEADER = """\
 # Apache License 2.0 (see LICENSES/Apache-2.0.txt or https://www.apache.org/licenses/LICENSE-2.0)
 # SPDX-License-Identifier: Apache-2.0
 # mypy: ignore-errors
+# pylint: disable=disallowed-name,unsupported-binary-operation,unused-import,useless-import-alias
 # Copied by scripts/generate_module_utils.py from src/flotta/{path}: change that.
 """
 # Plugins use the package kubernetes alone: a transport of their own, which cannot watch.
@@ -86,26 +87,13 @@ def copy(module: str) -> str:
     header = HEADER.format(path=_file(module).relative_to(SOURCE / "flotta"))
     if module == CRDS:
         return header + crd_module.render()
-    text = _named(_file(module).read_text())
+    text = _file(module).read_text()
     lines = text.splitlines()
     tree = ast.parse(text)
     edits = [*_relative(module, tree, lines), *_optional(tree, lines), *_without(module, tree)]
     for first, end, new in sorted(edits, reverse=True):
         lines[first - 1 : end - 1] = new
     return header + "\n".join(lines) + "\n"
-
-
-def _named(text: str) -> str:
-    """Return a text in which no name is `_`: ansible-test does not allow that."""
-    lines = text.splitlines()
-    names = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name | ast.arg))
-    nodes = [node for node in names if (node.id if isinstance(node, ast.Name) else node.arg) == "_"]
-    for node in sorted(nodes, key=lambda node: node.col_offset, reverse=True):
-        line = lines[node.lineno - 1].encode()
-        lines[node.lineno - 1] = (
-            line[: node.col_offset] + b"_unused" + line[node.col_offset + 1 :]
-        ).decode()
-    return "\n".join(lines) + "\n"
 
 
 def _relative(module: str, tree: ast.Module, lines: list[str]) -> Iterator[Edit]:

@@ -33,7 +33,7 @@ up() {
   tests/cluster/node.sh load "$archive"
   cp "$archive.name" "$FLOTTA_SITE/control-plane-image"
   heading "Control plane and devices"
-  site playbooks/site.yml
+  site site.yml
 }
 
 down() {

@@ -55,6 +55,7 @@ def test_no_name_in_the_collection_is_an_underscore() -> None:
     found = [
         f"{file}:{node.lineno}"
         for file in PLUGINS.parent.rglob("*.py")
+        if "_flotta" not in file.parts  # checked where it comes from
         for node in ast.walk(ast.parse(file.read_text()))
         if "_" in (getattr(node, "id", None), getattr(node, "arg", None))
     ]

@@ -30,7 +30,7 @@ from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.erro
 )
 
 if TYPE_CHECKING:
-    Query = Mapping[str, str | int | None]
+    Query = Mapping[str, "str | int | None"]
 else:
     Query = Mapping  # an older Python cannot subscript it
 

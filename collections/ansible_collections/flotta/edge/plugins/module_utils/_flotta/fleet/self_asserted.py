@@ -2,6 +2,7 @@
 # Apache License 2.0 (see LICENSES/Apache-2.0.txt or https://www.apache.org/licenses/LICENSE-2.0)
 # SPDX-License-Identifier: Apache-2.0
 # mypy: ignore-errors
+# pylint: disable=disallowed-name,unsupported-binary-operation,unused-import,useless-import-alias
 # Copied by scripts/generate_module_utils.py from src/flotta/fleet/self_asserted.py: change that.
 """Which `device.…` labels a device asserts about itself, and which somebody gave it.
 
@@ -94,4 +95,4 @@ def _read(device: EdgeDevice) -> dict[str, str] | None:
 
 def _parse(text: str) -> dict[str, str]:
     entries = (entry.partition("=") for entry in text.split(",") if entry)
-    return {key: value for key, _unused, value in entries}
+    return {key: value for key, _, value in entries}

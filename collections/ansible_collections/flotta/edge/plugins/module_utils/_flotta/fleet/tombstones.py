@@ -2,6 +2,7 @@
 # Apache License 2.0 (see LICENSES/Apache-2.0.txt or https://www.apache.org/licenses/LICENSE-2.0)
 # SPDX-License-Identifier: Apache-2.0
 # mypy: ignore-errors
+# pylint: disable=disallowed-name,unsupported-binary-operation,unused-import,useless-import-alias
 # Copied by scripts/generate_module_utils.py from src/flotta/fleet/tombstones.py: change that.
 """Tombstones: the control plane's record of each device that it decommissioned.
 
@@ -137,7 +138,7 @@ def confirmed_by(device: EdgeDevice) -> str:
     A word from long before the deletion was for another one: it failed, or the object comes from a
     backup (docs/reference/control-plane.md#the-brake-on-wipes).
     """
-    time, _unused, by = annotations_of(device).get(CONFIRMED_ANNOTATION, "").partition(" ")
+    time, _, by = annotations_of(device).get(CONFIRMED_ANNOTATION, "").partition(" ")
     given = _time_or_none(time)
     deleted = _time_or_none(device["metadata"].get("deletionTimestamp") or "")
     if given is None or deleted is None or given < deleted - CONFIRMATION_LIFETIME:

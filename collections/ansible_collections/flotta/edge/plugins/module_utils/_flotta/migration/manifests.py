@@ -2,6 +2,7 @@
 # Apache License 2.0 (see LICENSES/Apache-2.0.txt or https://www.apache.org/licenses/LICENSE-2.0)
 # SPDX-License-Identifier: Apache-2.0
 # mypy: ignore-errors
+# pylint: disable=disallowed-name,unsupported-binary-operation,unused-import,useless-import-alias
 # Copied by scripts/generate_module_utils.py from src/flotta/migration/manifests.py: change that.
 """Convert manifests of earlier Project Flotta releases to today's kinds and fields.
 
@@ -89,8 +90,8 @@ def convert_manifest(document: Object, *, keep_unknown: bool = False) -> tuple[O
 
 def _convert_list(document: Object, kind: str, items: Sequence[Json]) -> tuple[Object, list[str]]:
     results = [convert_manifest(item) if _is_object(item) else (item, []) for item in items]
-    notes = _Notes([sentence for _unused, sentences in results for sentence in sentences])
-    new = {**document, "items": [item for item, _unused in results]}
+    notes = _Notes([sentence for _, sentences in results for sentence in sentences])
+    new = {**document, "items": [item for item, _ in results]}
     if kind in KINDS:
         new["kind"] = f"{KINDS[kind]}List"
         notes.add_renamed(f"{kind}List", f"{KINDS[kind]}List")

@@ -2,6 +2,7 @@
 # Apache License 2.0 (see LICENSES/Apache-2.0.txt or https://www.apache.org/licenses/LICENSE-2.0)
 # SPDX-License-Identifier: Apache-2.0
 # mypy: ignore-errors
+# pylint: disable=disallowed-name,unsupported-binary-operation,unused-import,useless-import-alias
 # Copied by scripts/generate_module_utils.py from src/flotta/resources/client.py: change that.
 """The client of the resource API, which works with kinds and objects.
 
@@ -79,7 +80,7 @@ class Client:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_unused: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def get(
@@ -106,7 +107,7 @@ class Client:
         field_selector: str | None = None,
     ) -> Objects[ResourceT]:
         """Return all objects, page by page, each with apiVersion and kind."""
-        items, _unused = await self.list_with_version(
+        items, _ = await self.list_with_version(
             kind, namespace, label_selector=label_selector, field_selector=field_selector
         )
         return items
@@ -289,7 +290,7 @@ async def retry_on_conflict(attempt: Callable[[], Awaitable[T]], tries: int = 12
     attempt fails, but hardly ever twelve in a row.
     """
     backoff = Backoff(*CONFLICT_RETRY)
-    for _unused in range(tries - 1):
+    for _ in range(tries - 1):
         try:
             return await attempt()
         except Conflict:
