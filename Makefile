@@ -12,6 +12,7 @@
 # make screenshots the pictures of the documentation, from boots of the device ISO
 # make bench       benchmarks
 # make collection  the collection's artifact, from the current commit
+# make wheel       the wheel that the roles install; COLLECTION=DIR puts it into a copy of the collection elsewhere
 # make lock        update every version in the lock files
 
 PYTHON ?= python3
@@ -25,7 +26,7 @@ PLAYBOOK := .venv-site/bin/ansible-playbook -i inventories/local
 .PHONY: site clean-site site-kubernetes clean-site-kubernetes site-remote clean-site-remote image shell status check test test-deep screenshots bench collection lock packages venv-site venv-dev wheel
 
 site: packages wheel
-	@$(PLAYBOOK) playbooks/site.yml
+	@$(PLAYBOOK) site.yml
 
 clean-site: $(if $(wildcard .site/hosts),packages venv-site)
 	@scripts/clean_site.sh
@@ -82,4 +83,4 @@ venv-dev:
 	@scripts/venv.sh $(PYTHON) .venv-dev requirements/dev.txt
 
 wheel: venv-site
-	@scripts/wheel.sh .venv-site/bin/python
+	@scripts/wheel.sh .venv-site/bin/python $(if $(COLLECTION),'$(abspath $(COLLECTION))')

@@ -28,7 +28,7 @@ every_task() {
 syntax() {
   every_task >"$work/every_task.yml"
   quiet "$1" -m ansible.cli.playbook --syntax-check -i inventories/local -i inventories/kubernetes \
-    playbooks/*.yml "$collection"/playbooks/*.yml tests/cluster/storage.yml "$work/every_task.yml"
+    site.yml playbooks/*.yml "$collection"/playbooks/*.yml tests/cluster/storage.yml "$work/every_task.yml"
 }
 
 [ $# != 0 ] || set -- 2.17 2.18 2.19

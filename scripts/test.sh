@@ -34,7 +34,7 @@ contract() {
   tests "tests of roles" "${roles[@]}"
   wanted site || return
   has_run "site"  # which builds the image of hosts and the environment
-  tests "tests of programs and hosts" tests/collection/test_{programs,local_hosts}.py --timeout=1800
+  tests "tests of programs and hosts" tests/collection/test_{from_git,programs,local_hosts}.py --timeout=1800
 }
 
 integration() {
