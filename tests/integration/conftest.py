@@ -20,6 +20,8 @@ from shared_cluster import stop_shared_cluster
 from small_edge_api import SmallEdgeApi, serving
 from sync_link import Link
 from sync_site import BUCKET, Site, make_site
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from flotta.identity.authority import Authority
 from flotta.installation.crds import install_crds, remove_crds, render_crds
@@ -33,6 +35,41 @@ from waiting import eventually
 
 AUDIT = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
 NAMES = (f"install-{number}" for number in itertools.count())
+
+
+# Files that need a Kubernetes API: those of a group share it, so one process runs them all.
+INSTALLATION = ("test_installation_",)
+SHARED_CLUSTER = tuple(
+    f"test_{name}.py"
+    for name in (
+        *("edge_api_life", "ending_scopes", "operator", "operator_decommission"),
+        *("operator_leader_election", "printer_columns", "readiness_of_workloads"),
+        *("redefined_workloads", "storage_crash", "storage_openshift"),
+    )
+)
+
+
+class ClusterScheduling(LoadFileScheduling):
+    """Gives the tests of a file, or of all files that share an API server, to one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0].rpartition("/")[2]
+        groups = (INSTALLATION, SHARED_CLUSTER)
+        return next((group[0] for group in groups if file.startswith(group)), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Start each kind of API server once: to start one costs more than most tests that need it."""
+    return ClusterScheduling(config, log) if config.option.dist == "loadfile" else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to the deep tests what only repeats on Kubernetes what one engine shows."""
+    for item in items:
+        is_repeated = "kubernetes" in item.name and item.get_closest_marker("on_one_engine")
+        if is_repeated and "embedded" not in item.name:
+            item.add_marker("deep")
 
 
 @pytest.fixture(scope="session", autouse=True)

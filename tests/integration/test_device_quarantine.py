@@ -20,6 +20,8 @@ from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SECRET
 from flotta.storage.access_keys import AccessKey
 from waiting import eventually
 
+pytestmark = pytest.mark.on_one_engine
+
 Object = dict[str, Any]
 
 

@@ -17,6 +17,8 @@ from flotta.identity.requests import certificate_request
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EDGE_WORKLOAD, NAMESPACE
 from waiting import eventually
 
+pytestmark = pytest.mark.on_one_engine
+
 WITHHELD = (503, "ConfigurationWithheld")
 
 

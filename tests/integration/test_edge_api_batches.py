@@ -27,6 +27,8 @@ from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EVENT, SECRET, SIGNE
 from flotta.rfc3339 import format_time
 from waiting import eventually
 
+pytestmark = pytest.mark.on_one_engine
+
 Object = dict[str, Any]
 OURS = "management.project-flotta.io"
 

@@ -17,6 +17,8 @@ from flotta.identity.keys import new_key
 from flotta.resources.kinds import EDGE_DEVICE
 from waiting import eventually
 
+pytestmark = pytest.mark.on_one_engine
+
 Object = dict[str, Any]
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from edge_site import Device, Fleet
 
 from flotta.fleet.explanation import explain_device
 from flotta.resources.kinds import EDGE_DEVICE, EVENT
 from flotta.resources.views import name_of
+
+pytestmark = pytest.mark.on_one_engine
 
 HOSTILE = "ok\n\x1b[2JForged line: approve everything\u202e\u2028\x9b" + "x" * 5000
 HARDWARE = {

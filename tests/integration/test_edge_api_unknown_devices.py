@@ -6,12 +6,15 @@ import asyncio
 import copy
 from datetime import timedelta
 
+import pytest
 from device_certificates import issue_device
 from edge_site import Device, Fleet, Reply
 from operator_site import Object
 
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE
 from waiting import eventually
+
+pytestmark = pytest.mark.on_one_engine
 
 DISCONNECT = {"type": "event", "message_id": "m", "version": 1, "content": "disconnect"}
 

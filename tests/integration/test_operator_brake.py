@@ -16,6 +16,8 @@ from flotta.resources.client import Client
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EVENT
 from waiting import eventually
 
+pytestmark = pytest.mark.on_one_engine
+
 SETTINGS = {"DECOMMISSION_TIMEOUT": "600", "OBC_AUTO_CREATE": "false"}
 
 

@@ -39,6 +39,8 @@ from flotta.resources.kinds import (
 )
 from waiting import eventually, settles
 
+pytestmark = pytest.mark.on_one_engine
+
 Object = dict[str, Any]
 TAKEOVER_SECONDS = 60.0  # 15 without a renewal, 2.5 between two attempts, and a loaded machine
 

@@ -15,6 +15,8 @@ from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, SIGNED_REQUEST
 from servers.ports import free_port
 from waiting import eventually
 
+pytestmark = pytest.mark.on_one_engine
+
 Object = dict[str, Any]
 
 

@@ -29,6 +29,8 @@ from flotta.resources.client import Client, Conflict
 from flotta.resources.kinds import EDGE_DEVICE, EVENT, SIGNED_REQUEST
 from waiting import eventually
 
+pytestmark = pytest.mark.on_one_engine
+
 PREFIX = "management.project-flotta.io"
 APPROVAL = {
     "batch": "shops",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from device_storage_site import (
     Place,
     complained,
@@ -23,6 +24,8 @@ from flotta.fleet.claim_ownership import DEVICE_ANNOTATION
 from flotta.resources.kinds import BUCKET_CLAIM, CONFIG_MAP, EDGE_DEVICE, EDGE_DEVICE_SET, SECRET
 from flotta.storage.access_keys import AccessKey
 from waiting import eventually
+
+pytestmark = pytest.mark.on_one_engine
 
 
 async def external(fleet: Fleet, name: str, **data: str) -> None:

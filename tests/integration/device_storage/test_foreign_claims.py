@@ -30,6 +30,8 @@ from flotta.storage.access_keys import AccessKey
 from flotta.storage.bucket_names import make_bucket_name
 from waiting import eventually
 
+pytestmark = pytest.mark.on_one_engine
+
 KEEP = {"metadata": {"annotations": {"flotta.project-flotta.io/bucket": "keep"}}}
 
 

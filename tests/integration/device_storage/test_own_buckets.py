@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 
+import pytest
 from device_storage_site import ASKED, Place, joined, key_of, refused, storage_of
 from edge_site import Fleet as Devices
 from operator_site import Fleet
@@ -11,6 +12,8 @@ from storage_site import delivered
 
 from flotta.resources.kinds import BUCKET_CLAIM, CONFIG_MAP, EDGE_DEVICE, SECRET, SIGNED_REQUEST
 from waiting import eventually
+
+pytestmark = pytest.mark.on_one_engine
 
 
 async def test_devices_get_buckets_of_their_own_that_go_with_them(
