@@ -104,8 +104,10 @@ def run_without_effect(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_playbooks_plugins_and_roles_exist(page: Path) -> None:
-    for full_name in re.findall(r"\bflotta\.edge\.(\w+)", page.read_text()):
+    for full_name in re.findall(r"(?<!group/)\bflotta\.edge\.(\w+)", page.read_text()):
         assert in_collection(full_name), full_name
+    groups = yaml.safe_load((COLLECTION / "meta/runtime.yml").read_text())["action_groups"]
+    assert set(re.findall(r"group/flotta\.edge\.(\w+)", page.read_text())) <= groups.keys()
 
 
 def in_collection(short_name: str) -> bool:

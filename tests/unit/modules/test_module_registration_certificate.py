@@ -119,7 +119,7 @@ def test_every_parameter_is_in_the_specification(client: Filled) -> None:
         expires="2040-01-01T00:00:00Z",
         device_ids=["cam-*"],
         uses=7,
-        labels={"site": "berlin", "floor": 3},
+        labels={"site": "berlin", "floor": 3, "open": True},
         target_set="cameras",
         approval={
             "mode": "automatic",
@@ -136,7 +136,7 @@ def test_every_parameter_is_in_the_specification(client: Filled) -> None:
         "expires": "2040-01-01T00:00:00Z",
         "deviceIDs": ["cam-*"],
         "uses": 7,
-        "labels": {"site": "berlin", "floor": "3"},
+        "labels": {"site": "berlin", "floor": "3", "open": "true"},
         "targetSet": "cameras",
         "approval": {
             "mode": "Automatic",
@@ -207,7 +207,9 @@ def test_what_the_edge_api_says_is_the_error(client: Filled) -> None:
     }
     batch = b64encode(b'{"namespaces":["default"]}').decode()
     client.have(SECRET, "a", "flotta", metadata=metadata, data={"batch": batch})
-    assert "batch a is not issued: InvalidBatch: it is so" in run(MODULE, name="a")["msg"]
+    answer = run(MODULE, name="a")
+    assert "batch a is not issued: InvalidBatch: it is so" in answer["msg"]
+    assert answer["reason"] == "InvalidBatch"
 
 
 def test_another_secret_of_the_name_is_left_alone(client: Filled) -> None:

@@ -167,4 +167,6 @@ def test_what_the_edge_api_notes_is_the_error(client: Filled) -> None:
     secret["data"]["request"] = b64encode(b'{"names": ["store"]}').decode()
     secret["metadata"]["annotations"] = {ERROR: "ServerRequestInvalid: no"}
 
-    assert "is not issued: ServerRequestInvalid: no" in ask("store", name="store")["msg"]
+    answer = ask("store", name="store")
+    assert "is not issued: ServerRequestInvalid: no" in answer["msg"]
+    assert answer["reason"] == "ServerRequestInvalid"

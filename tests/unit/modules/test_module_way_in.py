@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 from pathlib import Path
 
+import cryptography
 import pytest
 from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.errors import (
     ApiError,
@@ -23,7 +25,7 @@ REQUIRED = {
     "registration_certificate": {},
 }
 of_the_api = pytest.mark.parametrize("module", REQUIRED)
-without_the_wheel = pytest.mark.parametrize("module", sorted({*REQUIRED} - {"operator", "crds"}))
+without_the_wheel = pytest.mark.parametrize("module", sorted({*REQUIRED} - {"operator"}))
 
 
 @of_the_api
@@ -78,7 +80,25 @@ def test_without_the_package_kubernetes_the_python_that_needs_it_is_named(
     answer = run(module, **REQUIRED[module])
     assert answer["failed"]
     assert f"kubernetes is not installed for {sys.executable}." in answer["msg"]
-    assert "-m pip install kubernetes" in answer["msg"]
+    assert "-m pip install 'kubernetes'" in answer["msg"]
+
+
+@pytest.mark.parametrize("version", ["38.0.4", "41.0.7", "42.0.0"])
+def test_cryptography_of_a_distribution_that_is_too_old_is_named(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cryptography, "__version__", version)
+    package = "ansible_collections.flotta.edge.plugins.module_utils._cryptography"
+    monkeypatch.delitem(sys.modules, package, raising=False)
+    errors = runpy.run_module(package)["import_errors"]
+    assert [error.name for error in errors] == ["cryptography>=42"] * (version < "42")
+
+
+@pytest.mark.parametrize(
+    "module", ["registration_certificate", "registration_certificate_info", "server_certificate"]
+)
+def test_a_module_that_reads_certificates_looks_for_cryptography(module: str) -> None:
+    assert loaded(module)._cryptography.OLDEST == 42
 
 
 @without_the_wheel

@@ -23,12 +23,12 @@ options:
       - When omitted, the current context.
     type: str
 requirements:
-  - flotta-edge with the extra C(control-plane), of the same release as this collection; the roles P(flotta.edge.operator#role) and
-    P(flotta.edge.programs#role) install it
+  - Python 3.11 or newer
+  - the Python package C(kubernetes), 22.6 or newer
 notes:
-  - Run the module on the host of the control plane, or on any machine that has flotta-edge and a kubeconfig.
-  - The module switches to the Python of flotta-edge automatically. It looks in the directory that the environment variable E(FLOTTA_PROGRAMS)
-    names, in C(~/.local/share/flotta) and in C(/opt/flotta).
+  - Run the module on any machine that has a kubeconfig, such as C(localhost), or on the host of the control plane.
+  - Where a package is missing, the module continues in the Python of flotta-edge, if that is installed. It looks in the directory that the
+    environment variable E(FLOTTA_PROGRAMS) names, in C(~/.local/share/flotta) and in C(/opt/flotta).
 attributes:
   action_group:
     description: Use C(group/flotta.edge.edge) in C(module_defaults) to set options of this module once for a play.
@@ -38,6 +38,9 @@ attributes:
 """
 
     CERTIFICATES = r"""
+requirements:
+  - the Python package C(cryptography), 42 or newer, which comes with ansible-core
+  - with O(certificates_dir), flotta-edge with the extra C(control-plane), of the same release as this collection
 options:
   control_plane_namespace:
     description:

@@ -65,7 +65,7 @@ WAIT_SPEC = {
     "wait_sleep": {"type": "int", "default": 1},
 }
 MISSING = (
-    "The Python package {1} is not installed for {0}. Install it there ({0} -m pip install {1}), choose a Python that has it by "
+    "The Python package {1} is not installed for {0}. Install it there ({0} -m pip install '{1}'), choose a Python that has it by "
     "ansible_python_interpreter, or run the module on the host of the control plane."
 )
 OLD_PYTHON = "{0} is older than Python 3.11, which the module needs; choose a newer one by ansible_python_interpreter."

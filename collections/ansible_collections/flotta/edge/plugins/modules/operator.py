@@ -342,6 +342,9 @@ options:
         O(wait=true) if O(components) has V(operator).
     type: bool
     default: false
+requirements:
+  - flotta-edge with the extra C(control-plane), of the same release as this collection; the roles P(flotta.edge.operator#role) and
+    P(flotta.edge.programs#role) install it
 extends_documentation_fragment:
   - flotta.edge.connection
 attributes:

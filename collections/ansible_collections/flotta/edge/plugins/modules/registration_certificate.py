@@ -71,7 +71,7 @@ options:
     default: []
   labels:
     description:
-      - Labels of the devices that join.
+      - Labels of the devices that join. A boolean in YAML becomes V(true) or V(false), a number its text.
     type: dict
     default: {}
   target_set:
@@ -217,10 +217,15 @@ needed:
   description: Whether a registration certificate is needed; false if O(device_certificate) is accepted.
   type: bool
   returned: with state C(present)
+  sample: true
 certificate:
   description: The registration certificate, PEM. Empty if it is not issued.
   type: str
   returned: with state C(present)
+  sample: |
+    -----BEGIN CERTIFICATE-----
+    MIIB...
+    -----END CERTIFICATE-----
 key:
   description:
     - Private key of the registration certificate, PEM. Empty if it is not issued.
@@ -228,6 +233,10 @@ key:
       form in the Secret.
   type: str
   returned: with state C(present)
+  sample: |
+    -----BEGIN EC PRIVATE KEY-----
+    ...
+    -----END EC PRIVATE KEY-----
 ca:
   description:
     - Certificates of the Flotta CA, PEM; more than one while the CA is rolled over. They are returned whether or not a
@@ -235,10 +244,22 @@ ca:
     - Empty only if the Edge API has published none yet.
   type: str
   returned: with state C(present)
+  sample: |
+    -----BEGIN CERTIFICATE-----
+    MIIB...
+    -----END CERTIFICATE-----
 requests_deleted:
   description: How many requests that waited for a decision were deleted, or would be in check mode.
   type: int
   returned: with state C(revoked) and C(absent)
+  sample: 0
+reason:
+  description:
+    - Code for what is wrong with the specification, or of the error of the resource API. The page I(Reasons) of the documentation says
+      what to do.
+  type: str
+  returned: when the module fails for such a reason
+  sample: InvalidBatch
 """
 
 import datetime
@@ -248,7 +269,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flotta.edge.plugins.module_utils import _cryptography
 from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
+from ansible_collections.flotta.edge.plugins.module_utils._labels import label_values
 
 try:
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.cli.registration import (
@@ -309,6 +332,7 @@ try:
     from cryptography.x509 import Certificate
 except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
+api.import_errors += _cryptography.import_errors
 
 PROGRAM = "flotta.edge.registration_certificate"
 YEAR = 365 * 24 * 3600  # seconds
@@ -387,7 +411,7 @@ def make_fields(parameters: Parameters, expires: str | None) -> SpecificationFie
     if parameters.target_set:
         fields["targetSet"] = parameters.target_set
     if parameters.labels:
-        fields["labels"] = {key: str(value) for key, value in parameters.labels.items()}
+        fields["labels"] = label_values(parameters.labels)
     if parameters.approval is not None:
         fields["approval"] = make_rule(parameters.approval)
     if parameters.device_labels:
@@ -404,7 +428,9 @@ def make_rule(approval: Mapping[str, Json]) -> ApprovalFields:
     rule: Mapping[str, object] = {
         "mode": str(approval["mode"]).capitalize(),
         "serialNumbers": approval["serial_numbers"],
-        "hardware": approval["hardware"],
+        "hardware": label_values(
+            cast("Mapping[str, Json]", approval["hardware"]), "approval.hardware"
+        ),
         "sourceNetworks": approval["source_networks"],
     }
     return cast("ApprovalFields", {key: value for key, value in rule.items() if value})

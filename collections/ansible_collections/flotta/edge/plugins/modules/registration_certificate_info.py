@@ -72,6 +72,7 @@ batches:
       description: Why the certificate is not issued; empty otherwise.
       type: str
       returned: always
+      sample: ""
     uses:
       description: How many devices may join; none without a limit.
       type: int
@@ -91,16 +92,19 @@ batches:
       description: SHA-256 of the certificate, hexadecimal; empty without one.
       type: str
       returned: always
+      sample: 3f6b0a5c2d9e4f718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9
     specification:
       description: The specification as the Secret has it, with C(namespaces), C(deviceIDs), C(labels), C(approval) and so on.
       type: dict
       returned: always
+      sample: {namespaces: [shops], uses: 50, labels: {site: berlin}, expires: "2027-07-01T00:00:00Z"}
 """
 
 import datetime
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flotta.edge.plugins.module_utils import _cryptography
 from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
 
 try:
@@ -116,6 +120,7 @@ try:
     )
 except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
+api.import_errors += _cryptography.import_errors
 
 
 @dataclass(frozen=True)

@@ -97,36 +97,58 @@ RETURN = r"""
 name:
   description: Name of the Secret.
   type: str
-  returned: always
+  returned: success
+  sample: store
 names:
   description: Names and addresses of the certificate, in the form that they have there.
   type: list
   elements: str
   returned: with state C(present)
+  sample: [store.example, 192.0.2.7]
 certificate:
   description: The certificate of the server, PEM. Empty if it is not issued.
   type: str
   returned: with state C(present)
+  sample: |
+    -----BEGIN CERTIFICATE-----
+    MIIB...
+    -----END CERTIFICATE-----
 key:
   description: Private key of the certificate, PEM (SEC 1). Empty if it is not issued.
   type: str
   returned: with state C(present)
+  sample: |
+    -----BEGIN EC PRIVATE KEY-----
+    ...
+    -----END EC PRIVATE KEY-----
 ca:
   description:
     - Certificates of the Flotta CA, PEM, by which the server knows the Edge API; more than one while the CA is rolled over.
     - Empty if the certificate is not issued.
   type: str
   returned: with state C(present)
+  sample: |
+    -----BEGIN CERTIFICATE-----
+    MIIB...
+    -----END CERTIFICATE-----
 expires:
   description: When the certificate expires, as date and time of RFC 3339. Empty if it is not issued.
   type: str
   returned: with state C(present)
+  sample: "2027-07-01T00:00:00Z"
+reason:
+  description:
+    - Code for what is wrong with the names, or of the error of the resource API. The page I(Reasons) of the documentation says what to do.
+  type: str
+  returned: when the module fails for such a reason
+  sample: ServerRequestInvalid
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flotta.edge.plugins.module_utils import _cryptography
 from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
 
 try:
@@ -146,6 +168,7 @@ try:
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.rfc3339 import format_time
 except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
+api.import_errors += _cryptography.import_errors
 
 
 @dataclass(frozen=True)

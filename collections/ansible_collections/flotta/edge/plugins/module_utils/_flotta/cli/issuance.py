@@ -9,9 +9,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
+
+CODE = re.compile(r"([A-Z][A-Za-z]+): ")  # the reason code before the sentence of a problem
+
+
+class NotIssuedError(ValueError):
+    """Something is wrong with a request; `reason` is the code for what, None if there is none."""
+
+    def __init__(self, request: str, problem: str) -> None:
+        super().__init__(f"{request} is not issued: {problem}")
+        found = CODE.match(problem)
+        self.reason = found[1] if found else None
 
 
 class Issuable(Protocol):
@@ -41,8 +53,8 @@ async def wait_issued(
     """Return what `look` finds once it is issued; both times are seconds.
 
     `request` and `certificate` name in sentences what is asked for and what is to be issued.
-    Raises ValueError with what is wrong with the request, TimeoutError with what to look at, and
-    what `look` raises.
+    Raises NotIssuedError with what is wrong with the request, TimeoutError with what to look at,
+    and what `look` raises.
     """
     end = time.monotonic() + patience
     while True:
@@ -50,7 +62,7 @@ async def wait_issued(
         if found.is_issued:
             return found
         if found.problem:
-            raise ValueError(f"{request} is not issued: {found.problem}")
+            raise NotIssuedError(request, found.problem)
         if time.monotonic() >= end:
             raise TimeoutError(
                 f"the Edge API did not issue {certificate} within {patience:g} s. Its log says "
