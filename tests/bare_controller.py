@@ -1,7 +1,7 @@
 """A controller with ansible-core, the package kubernetes and the collection, and nothing else.
 
 Its packages are those of the development environment, linked one by one, so that nothing is
-downloaded: what is not required by the two is not there.
+downloaded, or the oldest ones from the index. What the two do not require is not there.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import os
 import re
 import subprocess
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Any
 
+import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
+COLLECTION = ROOT / "collections/ansible_collections/flotta/edge"
 PACKAGES = ("ansible-core", "kubernetes")
 SECONDS = 300  # until a play counts as hanging
 
@@ -34,10 +36,14 @@ class BareController:
     def python(self) -> Path:
         return self.folder / "venv/bin/python"
 
-    def play(self, playbook: Path, **variables: Any) -> subprocess.CompletedProcess[str]:
-        """Run a playbook on this machine; returns what ansible-playbook did and said."""
-        command = ["playbook", "--inventory", "localhost,", "--connection", "local", str(playbook)]
-        return self.ansible(*command, "--extra-vars", json.dumps(variables))
+    def play(
+        self, playbook: Path, hosts: Mapping[str, Mapping[str, Any]]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a playbook with the variables of each host, all of which are this machine."""
+        inventory = self.folder / "hosts.json"
+        inventory.write_text(json.dumps({"all": {"hosts": hosts}}))
+        options = ("--inventory", str(inventory), "--connection", "local")
+        return self.ansible("playbook", *options, str(playbook))
 
     def ansible(self, program: str, *options: str) -> subprocess.CompletedProcess[str]:
         """Run a program of ansible-core, such as `galaxy`."""
@@ -63,18 +69,38 @@ class BareController:
 
 
 def make_controller(folder: Path) -> BareController:
-    """Set a controller up in an empty folder, with the artifact of the working tree."""
+    """Set a controller up in an empty folder, with the packages of the development environment."""
     controller = BareController(folder)
-    (folder / "home").mkdir()
     venv.create(folder / "venv", symlinks=True)
     (site_packages,) = folder.glob("venv/lib/python*/site-packages")
     for found in _required(PACKAGES):
         _link(found, site_packages)
+    install_artifact(controller)
+    return controller
+
+
+def make_oldest_controller(folder: Path) -> BareController:
+    """Set a controller up with the oldest packages that the collection admits, from the index."""
+    controller = BareController(folder)
+    venv.create(folder / "venv", symlinks=True, with_pip=True)
+    core = yaml.safe_load((COLLECTION / "meta/runtime.yml").read_text())["requires_ansible"]
+    named = (COLLECTION / "meta/ee-requirements.txt").read_text()
+    oldest = [f"{name}=={version}.*" for name, version in re.findall(r"^(\w+)>=(.*)", named, re.M)]
+    oldest.append(f"ansible-core=={core.removeprefix('>=').removesuffix('.0')}.*")
+    pip = [controller.python, "-m", "pip", "install", "--quiet", *oldest]
+    subprocess.run(pip, check=True)
+    install_artifact(controller)
+    return controller
+
+
+def install_artifact(controller: BareController) -> None:
+    """Build the collection's artifact from the working tree, and install it."""
+    folder = controller.folder
+    (folder / "home").mkdir()
     copy = _output(ROOT / "scripts/copy_collection.sh", folder / "source")
     _succeed(controller.ansible("galaxy", "collection", "build", copy))
     (artifact,) = folder.glob("flotta-edge-*.tar.gz")
     _succeed(controller.ansible("galaxy", "collection", "install", "--offline", str(artifact)))
-    return controller
 
 
 def _required(names: tuple[str, ...]) -> Iterator[Distribution]:

@@ -42,9 +42,9 @@ INSTALLATION = ("test_installation_",)
 SHARED_CLUSTER = tuple(
     f"test_{name}.py"
     for name in (
-        *("edge_api_life", "ending_scopes", "operator", "operator_decommission"),
-        *("operator_leader_election", "printer_columns", "readiness_of_workloads"),
-        *("redefined_workloads", "storage_crash", "storage_openshift"),
+        *("any_controller", "edge_api_life", "ending_scopes", "operator"),
+        *("operator_decommission", "operator_leader_election", "printer_columns"),
+        *("readiness_of_workloads", "redefined_workloads", "storage_crash", "storage_openshift"),
     )
 )
 

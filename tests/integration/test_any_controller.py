@@ -5,23 +5,45 @@ It has the collection from its artifact, and nothing of flotta.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import pytest
 import yaml
-from edge_site import Fleet
+from edge_site import Site, edge_site, fleet_of
+from operator_site import ENGINES
 
-from bare_controller import ROOT, BareController, make_controller
+from bare_controller import (
+    COLLECTION,
+    BareController,
+    make_controller,
+    make_oldest_controller,
+)
 
 PLAYBOOK = Path(__file__).parent / "any_controller.yml"
-COLLECTION = ROOT / "collections/ansible_collections/flotta/edge"
 # They do more than speak with the resource API.
 WITH_FLOTTA = {"operator", "control_plane_backup"}
 
 
-@pytest.fixture(scope="session")
-def controller(tmp_path_factory: pytest.TempPathFactory) -> BareController:
-    return make_controller(tmp_path_factory.mktemp("controller"))
+MAKERS = {"current": make_controller, "oldest": make_oldest_controller}
+
+
+@pytest.fixture(scope="module", params=["current", pytest.param("oldest", marks=pytest.mark.deep)])
+def controller(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> BareController:
+    return MAKERS[request.param](tmp_path_factory.mktemp("controller"))
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
+    with ExitStack() as stack:
+        yield {
+            engine: stack.enter_context(edge_site(tmp_path_factory.mktemp(engine), engine))
+            for engine in ENGINES
+        }
 
 
 def test_it_has_nothing_of_ours(controller: BareController) -> None:
@@ -37,19 +59,22 @@ def test_the_playbook_has_every_module_that_needs_no_flotta() -> None:
     assert set(groups["edge"]) - WITH_FLOTTA - used == set()
 
 
-async def test_it_manages_a_fleet(
-    fleet: Fleet, controller: BareController, request: pytest.FixtureRequest
+async def test_it_manages_a_fleet_on_each_engine(
+    sites: dict[str, Site], controller: BareController
 ) -> None:
-    joined, waiting = await fleet.joined(), fleet.device("waiting-1")
-    assert (await waiting.enrol()).status == 200
-    done = controller.play(
-        PLAYBOOK,
-        kubeconfig=str(fleet.site.kubeconfig),
-        joined=joined.device_id,
-        waiting=waiting.device_id,
-        engine=request.node.callspec.params["engine_site"],
-    )
+    async with AsyncExitStack() as stack:
+        hosts = {engine: await devices_of(site, stack) for engine, site in sites.items()}
+        done = await asyncio.to_thread(controller.play, PLAYBOOK, hosts)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PRIVATE KEY" not in done.stdout + done.stderr
-    await joined.close()
-    await waiting.close()
+
+
+async def devices_of(site: Site, stack: AsyncExitStack) -> dict[str, str]:
+    """Let two devices enrol; return the variables of the playbook."""
+    fleet = await stack.enter_async_context(fleet_of(site))
+    joined, waiting = await fleet.joined(), fleet.device()
+    stack.push_async_callback(joined.close)
+    stack.push_async_callback(waiting.close)
+    assert (await waiting.enrol()).status == 200
+    names = {"joined": joined.device_id, "waiting": waiting.device_id}
+    return {"kubeconfig": str(site.kubeconfig), **names}
