@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit 1
 groups=" ${*:-check collection integration pods images site remote kubernetes} "
 . scripts/lanes.sh
 
-roles=(tests/integration/test_{safe_roles,role_inputs,role_places}.py)  # in the shorter of two lanes
+roles=(tests/integration/test_{safe_roles,role_inputs,role_places}.py)  # in the shortest of the lanes that compute
 
 checks() {
   give_way
@@ -25,13 +25,13 @@ checks() {
     scripts/check_versions.sh
     scripts/check_collection.sh
   fi
+  if wanted integration; then tests "tests of roles" "${roles[@]}"; fi
 }
 
 contract() {
   give_way
   has_run "environment" "API server"
   tests "contract tests" tests/contract
-  tests "tests of roles" "${roles[@]}"
   wanted site || return
   has_run "site"  # which builds the image of hosts and the environment
   tests "tests of programs and hosts" tests/collection/test_{from_git,programs,local_hosts}.py --timeout=1800
@@ -99,7 +99,7 @@ if wanted integration || wanted kubernetes; then lane "servers" servers; fi
 if wanted kubernetes; then lane "site on Kubernetes" kubernetes; fi
 if wanted remote; then lane "site with a data store" remote; fi
 if wanted pods; then lane "pods" pods; fi
-if wanted check || wanted collection; then lane "checks" checks; fi
+if wanted check || wanted collection || wanted integration; then lane "checks" checks; fi
 if wanted images; then lane "images" images; fi
 if wanted integration; then
   lane "contract tests" contract

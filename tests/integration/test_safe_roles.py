@@ -276,16 +276,23 @@ def test_decommissioning_wants_a_word_and_says_what_will_go(host: OverlaidHost) 
     assert text.count("fatal:") == 1
     assert host.written() == before
 
-    checked = host.run("flotta.edge.decommission", "--check")
-    assert checked.returncode == 0, checked.stdout[-4000:]
-    assert "This decommissions 2 devices" in said(checked)
-    assert host.written() == before
-
     done = host.run("flotta.edge.decommission", "--limit", "till-1", flotta_decommission="no")
     assert done.returncode != 0
     assert "This decommissions 1 device: till-1." in said(done)
     assert "The control plane stays, because --limit leaves it out" in said(done)
     assert "flotta_decommission is no, not yes. Nothing was removed yet." in said(done)
+
+
+@pytest.mark.deep
+def test_decommissioning_in_check_mode_removes_nothing_and_with_the_word_the_programs(
+    host: OverlaidHost,
+) -> None:
+    install_release(host, "control-plane", "device", "sync")
+    before = host.written()
+    checked = host.run("flotta.edge.decommission", "--check")
+    assert checked.returncode == 0, checked.stdout[-4000:]
+    assert "This decommissions 1 device" in said(checked)
+    assert host.written() == before
     done = host.run("flotta.edge.decommission", flotta_decommission="yes")
     assert done.returncode == 0, done.stdout[-4000:]
     assert [path for path in host.written() if path.startswith("/opt")] == []
