@@ -22,6 +22,7 @@ from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, Kind
 
 ROOT = Path(__file__).parents[2]
+POD = {"spec": {"containers": [{"name": "main", "image": "localhost/none"}]}}
 NOW = "2026-05-01T12:00:00Z"
 
 
@@ -152,10 +153,12 @@ async def test_workload_changes_while_the_operator_writes_into_it(
     async with await InterruptedClient.connect(str(kubeconfig)) as client:
         await Fleet(client).workload("busy", device="till-1")
         spec = {"type": "pod", "pod": pod, "device": "till-2"}
-        parameters = SimpleNamespace(name="busy", namespace="default", spec=spec, wait=False)
+        wanted = SimpleNamespace(
+            name="busy", namespace="default", spec=spec, labels={}, annotations={}
+        )
         given = SimpleNamespace(check_mode=False)
-        busy = module.WantedWorkload(given, client, parameters)
-        assert (await busy.ensure_present())["changed"]
+        busy = module.WantedWorkload(given, client, EDGE_WORKLOAD, wanted, None)
+        assert (await busy.ensure_present()).changed
         assert client.interrupted
         workload = await client.get(EDGE_WORKLOAD, "busy", "default")
     assert (workload["spec"]["device"], workload["status"]["matched"]) == ("till-2", 3)
@@ -175,29 +178,99 @@ async def test_device_takes_settings_and_set_by_their_old_names(kubeconfig: Path
     assert not run("edge_device", kubeconfig, name="till-1", **wanted)["changed"]
 
 
+def run_tasks(kubeconfig: Path, folder: Path, *tasks: tuple[str, dict[str, Any]]) -> Any:
+    """Run modules one after the other in one play; returns what each answers, also in failure.
+
+    A name that ends with `?` is a task in check mode.
+    """
+    written = [
+        {
+            f"flotta.edge.{name.rstrip('?')}": {"kubeconfig": str(kubeconfig), **parameters},
+            "check_mode": name.endswith("?"),
+            "register": f"answer{number}",
+            "ignore_errors": True,
+        }
+        for number, (name, parameters) in enumerate(tasks)
+    ]
+    answers = ", ".join(f"answer{number}" for number in range(len(tasks)))
+    result = folder / "answers.json"
+    content = {"content": f"{{{{ [{answers}] | to_json }}}}", "dest": str(result), "mode": "0600"}
+    play = {"hosts": "localhost", "gather_facts": False}
+    play["tasks"] = [*written, {"ansible.builtin.copy": content}]
+    (folder / "play.json").write_text(json.dumps([play]))
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections")}
+    environment["ANSIBLE_PYTHON_INTERPRETER"] = sys.executable
+    command = [sys.executable, "-m", "ansible.cli.playbook", str(folder / "play.json"), "--diff"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
+    assert result.exists(), done.stdout + done.stderr
+    return json.loads(result.read_text())
+
+
+async def test_a_set_and_its_members_are_made_looked_at_and_removed(
+    kubeconfig: Path, tmp_path: Path
+) -> None:
+    async with await Client.connect(str(kubeconfig)) as client:
+        await Fleet(client).device("member-1")
+    system = {"system": {"disabled": True}}  # to which the API adds a default
+    wanted = {"name": "north", "spec": {"heartbeat": {"periodSeconds": "30"}, "metrics": system}}
+    member = {"name": "member-1", "labels": {"flotta/member-of": "north", "spare": True}}
+    workload = {"kind": "EdgeWorkload", "metadata": {"name": "by-manifest"}}
+    workload["spec"] = {"type": "pod", "device": "member-1", "pod": POD}
+    both = {"storage": {"s3": {"createOBC": True, "secretName": "x"}}}
+    answers = run_tasks(
+        kubeconfig,
+        tmp_path,
+        ("edge_device_set?", wanted),
+        ("edge_device_set", wanted),
+        ("edge_device_set?", wanted),
+        ("edge_device_set", wanted),
+        ("edge_device_set", {**wanted, "wait": True, "wait_timeout": 0}),
+        ("edge_device_set", {"name": "both", "spec": both}),
+        ("edge_device", member),
+        ("edge_workload", {"definition": workload}),
+        ("edge_workload", {"definition": workload}),
+        ("edge_device_info", {"name": "member-1", "explain": True}),
+        ("edge_workload_info", {"name": "by-manifest", "explain": True}),
+        ("edge_device_set", {"name": "north", "state": "absent", "wait": True}),
+        ("edge_device_set", {"name": "north", "state": "absent"}),
+    )
+    changed = [number for number, answer in enumerate(answers) if answer["changed"]]
+    assert changed == [0, 1, 6, 7, 11]
+    made, unseen, refused = answers[1], answers[4], answers[5]
+    assert made["device_set"]["spec"]["heartbeat"] == {"periodSeconds": 30}
+    assert made["device_set"]["spec"]["metrics"]["system"]["interval"] == 60
+    assert "The operator has not looked at EdgeDeviceSet north" in unseen["msg"]
+    assert "createOBC cannot be combined" in refused["msg"]
+    assert refused["reason"] == "Invalid"
+    assert answers[6]["device"]["metadata"]["labels"]["spare"] == "true"
+    explained = "\n".join(answers[9]["devices"][0]["explanation"])
+    assert "It is a member of the EdgeDeviceSet north" in explained
+    assert "by-manifest selects 1 device." in answers[10]["workloads"][0]["explanation"]
+
+
 async def test_device_is_quarantined_and_released_and_left_alone_without_a_wish(
-    kubeconfig: Path,
+    kubeconfig: Path, tmp_path: Path
 ) -> None:
     async with await Client.connect(str(kubeconfig)) as client:
         await Fleet(client).device("lost-1")
-
-        async def recorded() -> dict[str, Any]:
-            device = await client.get(EDGE_DEVICE, "lost-1", "default")
-            return dict(device["spec"].get("quarantine") or {})
-
-        device = {"name": "lost-1"}
-        kept = {**device, "quarantined": True, "quarantine_pods": "keep"}
-        assert run("edge_device", kubeconfig, **device, quarantined=True)["changed"]
-        first = await recorded()
-        assert first["pods"] == "Stop"
-        assert first["by"].endswith("(flotta.edge.edge_device)")
-        assert not run("edge_device", kubeconfig, **device, quarantined=True)["changed"]
-        assert not run("edge_device", kubeconfig, **device)["changed"]
-        answer = run("edge_device", kubeconfig, **kept, wait=True)  # no heartbeat will come
-        assert answer["changed"]
-        assert await recorded() == {**first, "pods": "Keep"}
-        found = run("edge_device_info", kubeconfig, **device)["devices"]
-        assert found[0]["spec"]["quarantine"] == {**first, "pods": "Keep"}
-        assert run("edge_device", kubeconfig, **device, quarantined=False)["changed"]
-        assert await recorded() == {}
-        assert not run("edge_device", kubeconfig, **device, quarantined=False)["changed"]
+    device = {"name": "lost-1"}
+    kept = {**device, "quarantined": True, "quarantine_pods": "keep"}
+    answers = run_tasks(
+        kubeconfig,
+        tmp_path,
+        ("edge_device", {**device, "quarantined": True}),
+        ("edge_device", {**device, "quarantined": True}),
+        ("edge_device", device),
+        ("edge_device", {**kept, "wait": True}),  # no heartbeat will come
+        ("edge_device_info", device),
+        ("edge_device", {**device, "quarantined": False}),
+        ("edge_device", {**device, "quarantined": False}),
+    )
+    changed = [number for number, answer in enumerate(answers) if answer["changed"]]
+    assert changed == [0, 3, 5]
+    first = answers[0]["device"]["spec"]["quarantine"]
+    assert first["pods"] == "Stop"
+    assert first["by"].endswith("(flotta.edge.edge_device)")
+    assert answers[3]["device"]["spec"]["quarantine"] == {**first, "pods": "Keep"}
+    assert answers[4]["devices"][0]["spec"]["quarantine"] == {**first, "pods": "Keep"}
+    assert "quarantine" not in answers[5]["device"]["spec"]

@@ -46,16 +46,22 @@ class MemoryClient:
         return self.objects.get((kind.kind, namespace, name))
 
     async def list(
-        self, kind: Kind, namespace: str | None = None, label_selector: str | None = None
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
     ) -> list[Object]:
         """`label_selector` may name one label, with its value or without."""
         label, _, value = (label_selector or "").partition("=")
+        fields = [part.partition("=") for part in (field_selector or "").split(",") if part]
         return [
             obj
             for (of, place, _), obj in self.objects.items()
             if of == kind.kind
             and namespace in (None, place)
             and (not label or has_label(obj, label, value))
+            and all(field_of(obj, path) == wanted for path, _, wanted in fields)
         ]
 
     async def create(self, kind: Kind, obj: Object) -> Object:
@@ -100,3 +106,10 @@ def has_label(obj: Object, label: str, value: str) -> bool:
     """Tell whether an object has a label, with this value unless that is empty."""
     found = obj["metadata"].get("labels", {}).get(label)
     return found is not None and value in ("", found)
+
+
+def field_of(obj: Object, path: str) -> Any:
+    """Return a field of an object by its path, such as `involvedObject.name`."""
+    for step in path.split("."):
+        obj = obj.get(step) or {}
+    return obj

@@ -1,18 +1,24 @@
-"""The modules edge_device and edge_device_info on a fleet in memory."""
+"""The modules edge_device, edge_device_info and edge_workload_info on a fleet in memory."""
 
 from __future__ import annotations
 
 import pytest
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import ApiError
 from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
     CONFIG_MAP,
     EDGE_DEVICE,
+    EDGE_WORKLOAD,
+    EVENT,
     NAMESPACE,
+    SIGNED_REQUEST,
+    Kind,
 )
 from memory_client import MemoryClient
 from module_run import loaded, run
 
 HEARTBEAT = {"heartbeat": {"periodSeconds": 5}}
 UPGRADE = {"osInformation": {"automaticallyUpgrade": True}}
+DECIDED = {"decision": {"by": "rule 1", "at": "noon"}}
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 
 
@@ -49,6 +55,52 @@ def test_a_device_that_never_joined_or_is_silent_fails_with_where_to_look(
     assert "journalctl -u flotta-gateway" in answer["msg"]
     client.have(EDGE_DEVICE, "till-1", status=READY)
     assert not run("edge_device", name="till-1", wait=True, wait_timeout=0)["changed"]
+
+
+def test_a_device_whose_request_waits_says_what_to_do_and_the_code(client: MemoryClient) -> None:
+    condition = {"type": "pending", "status": "True", "reason": "WaitingForApproval"}
+    request = {"spec": {"targetNamespace": "shops"}, "status": {"conditions": [condition]}}
+    client.have(SIGNED_REQUEST, "till-1", **request)
+    for waiting in ({"wait": True, "wait_timeout": 0}, {}):
+        answer = run("edge_device", name="till-1", namespace="shops", **waiting)
+        assert "Approve it with: flotta approve till-1" in answer["msg"]
+        assert answer["reason"] == "WaitingForApproval"
+    other = run("edge_device", name="till-1")  # in the namespace default
+    assert "journalctl" in other["msg"]
+    assert "reason" not in other
+
+
+def test_who_may_not_read_requests_is_told_where_to_look(
+    client: MemoryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(kind: Kind, *_: object) -> None:
+        if kind is SIGNED_REQUEST:
+            raise ApiError(403, "Forbidden", "requests are not for you")
+
+    monkeypatch.setattr(client, "get_or_none", refuse)
+    assert "journalctl" in run("edge_device", name="till-1")["msg"]
+
+
+def test_a_device_that_is_silent_gives_reason_and_code(client: MemoryClient) -> None:
+    silent = {"type": "Ready", "status": "Unknown", "reason": "HeartbeatMissed"}
+    status = {"conditions": [{**silent, "message": "No heartbeat since noon."}]}
+    client.have(EDGE_DEVICE, "till-1", status=status)
+    answer = run("edge_device", name="till-1", wait=True, wait_timeout=0)
+    assert "Device till-1 is not ready after 0 s: No heartbeat since noon." in answer["msg"]
+    assert answer["reason"] == "HeartbeatMissed"
+
+
+def test_a_reason_of_a_quarantine_is_recorded_and_kept(client: MemoryClient) -> None:
+    client.have(EDGE_DEVICE, "till-1", spec={})
+    lost = {"name": "till-1", "quarantined": True, "quarantine_reason": "lost"}
+    first, again = run("edge_device", **lost), run("edge_device", **lost)
+    assert (first["changed"], again["changed"]) == (True, False)
+    assert first["device"]["spec"]["quarantine"]["reason"] == "lost"
+    kept = run("edge_device", name="till-1", quarantined=True, quarantine_pods="keep")
+    assert kept["device"]["spec"]["quarantine"]["reason"] == "lost"
+    found = run("edge_device", **{**lost, "quarantine_pods": "keep", "quarantine_reason": "sold"})
+    assert found["changed"]
+    assert found["device"]["spec"]["quarantine"]["reason"] == "sold"
 
 
 def test_a_quarantined_device_is_not_waited_for_and_that_is_said(client: MemoryClient) -> None:
@@ -138,3 +190,28 @@ def test_devices_are_read_one_or_all(client: MemoryClient) -> None:
     assert names(namespace="shops") == ["till-2"]
     assert names(name="till-1") == ["till-1"]
     assert names(name="till-2") == []
+
+
+def test_devices_and_workloads_are_explained_in_the_sentences_of_the_program(
+    client: MemoryClient,
+) -> None:
+    names = {"name": "till-1", "namespace": "shops", "kind": "EdgeDevice"}
+    about = {"creationTimestamp": "2026-05-01T12:00:00Z"}
+    client.have(EVENT, "e", "shops", involvedObject=names, metadata=about, reason="A", message="b")
+    client.have(EVENT, "f", "shops", involvedObject={**names, "name": "x"}, metadata=about)
+    client.have(SIGNED_REQUEST, "till-1", spec={"targetNamespace": "shops"}, status=DECIDED)
+    status = {**READY, "workloads": [{"name": "web", "phase": "Running"}]}
+    client.have(EDGE_DEVICE, "till-1", "shops", spec={}, status=status)
+    client.have(EDGE_DEVICE, "till-2")
+    client.have(EDGE_WORKLOAD, "web", "shops", spec={"device": "till-1"})
+
+    first, other = run("edge_device_info", explain=True)["devices"]
+    text = "\n".join(first["explanation"])
+    for line in ("till-1 is ready", "approved by rule 1", "web is Running.", "A: b"):
+        assert line in text
+    assert other["explanation"][0].startswith("till-2 is ")
+    workload = run("edge_workload_info", namespace="shops", explain=True)["workloads"][0]
+    assert workload["explanation"] == ["web selects 1 device.", "On till-1: web is Running."]
+    assert "explanation" not in run("edge_device_info")["devices"][0]
+    assert run("edge_device_info", name="none", explain=True)["devices"] == []
+    assert run("edge_workload_info", name="none", explain=True)["workloads"] == []

@@ -10,8 +10,9 @@ from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kind
     EDGE_DEVICE,
     EDGE_WORKLOAD,
 )
+from ansible_collections.flotta.edge.plugins.module_utils._whole_objects import contains
 from memory_client import MemoryClient
-from module_run import loaded, run
+from module_run import run
 
 SPEC = {"type": "pod", "device": "till-1", "pod": {"spec": {"containers": [{"name": "main"}]}}}
 
@@ -22,7 +23,11 @@ def test_a_workload_is_made_changed_and_left_alone(client: MemoryClient) -> None
     assert first["workload"]["spec"] == SPEC
     other = {**SPEC, "device": "till-2"}
     changed = run("edge_workload", name="web", spec=other)
-    assert changed["diff"] == {"before": SPEC, "after": other}
+    labels: dict[str, str] = {}
+    assert changed["diff"] == {
+        "before": {"labels": labels, "spec": SPEC},
+        "after": {"labels": labels, "spec": other},
+    }
     assert client.writes == ["create", "replace"]
 
 
@@ -87,13 +92,13 @@ def test_waiting_ends_when_every_device_that_is_heard_of_runs_it(
         assert f"Workload web runs on {figures} after 0 s." in answer["msg"]
 
 
-def waited(client: MemoryClient, **status: Any) -> str:
+def waited(client: MemoryClient, **status: Any) -> dict[str, Any]:
     run("edge_workload", name="web", spec=SPEC)
     made = client.objects["EdgeWorkload", "default", "web"]
     client.have(EDGE_WORKLOAD, "web", **{**made, "status": {"matched": 2, "running": 1, **status}})
     answer = run("edge_workload", name="web", spec=SPEC, wait=True, wait_timeout=0)
     assert answer["failed"]
-    return str(answer["msg"])
+    return answer
 
 
 def has(client: MemoryClient, name: str, phase: str, **entry: Any) -> None:
@@ -110,7 +115,9 @@ def test_a_task_that_waits_in_vain_says_why_on_the_devices_that_do_not_run_it(
     has(client, "c", "Error", reason="ImagePullFailed", message="no such image.")
     has(client, "d", "Running", reason="ContainersNotReady", message="it waits", ready=False)
     has(client, "e", "Running", reason="UnsupportedField", message="spec.pod.spec.hostPID: no")
-    assert waited(client).endswith(
+    answer = waited(client)
+    assert answer["reason"] == "ImagePullFailed"
+    assert answer["msg"].endswith(
         " c: ImagePullFailed: no such image. e: UnsupportedField: spec.pod.spec.hostPID: no."
         " b: Pulling."
     )
@@ -118,8 +125,9 @@ def test_a_task_that_waits_in_vain_says_why_on_the_devices_that_do_not_run_it(
 
 def test_a_workload_that_is_not_accepted_says_so(client: MemoryClient) -> None:
     accepted = {"type": "Accepted", "status": "False", "message": "spec.pod.spec.nodeName: no"}
-    message = waited(client, conditions=[accepted])
-    assert message == "Workload web is not accepted: spec.pod.spec.nodeName: no."
+    answer = waited(client, conditions=[{**accepted, "reason": "UnsupportedField"}])
+    assert answer["msg"] == "Workload web is not accepted: spec.pod.spec.nodeName: no."
+    assert answer["reason"] == "UnsupportedField"
 
 
 def test_who_may_not_read_devices_is_told_how_many_run_it(
@@ -129,7 +137,9 @@ def test_who_may_not_read_devices_is_told_how_many_run_it(
         raise ApiError(403, "Forbidden", "devices are not for you")
 
     monkeypatch.setattr(client, "list", refuse)
-    assert "runs on 1 of 2 devices" in waited(client)
+    answer = waited(client)
+    assert "runs on 1 of 2 devices" in answer["msg"]
+    assert "reason" not in answer
 
 
 def test_a_workload_that_goes_while_it_is_waited_for_is_missed(
@@ -156,7 +166,7 @@ def test_secrets_for_whoever_reports_a_label_give_a_warning(
 ) -> None:
     container = {"name": "web", "image": "x", "envFrom": [{"secretRef": {"name": "key"}}]}
     selector = {"matchLabels": {"device.hostname": "till-1"}}
-    spec = {"deviceSelector": selector, "pod": {"spec": {"containers": [container]}}}
+    spec = {"type": "pod", "deviceSelector": selector, "pod": {"spec": {"containers": [container]}}}
     answer = run("edge_workload", check_mode=check_mode, name="web", spec=spec)
     assert "EdgeWorkload web: Any device of the namespace gets Secret key" in str(
         answer["warnings"]
@@ -166,19 +176,21 @@ def test_secrets_for_whoever_reports_a_label_give_a_warning(
 def test_a_label_of_an_administrator_gives_no_warning(client: MemoryClient) -> None:
     container = {"name": "web", "image": "x", "envFrom": [{"secretRef": {"name": "other"}}]}
     selector = {"matchLabels": {"device.hostname": "till-1", "role": "till"}}
-    spec = {"deviceSelector": selector, "pod": {"spec": {"containers": [container]}}}
+    spec = {"type": "pod", "deviceSelector": selector, "pod": {"spec": {"containers": [container]}}}
     answer = run("edge_workload", name="web", spec=spec)
     assert "gets Secret other" not in str(answer.get("warnings"))
 
 
 def test_a_specification_of_the_wrong_type_is_left_to_the_api(client: MemoryClient) -> None:
     spec = {"deviceSelector": {"matchLabels": ["x"]}, "pod": {"spec": {"containers": ["x"]}}}
-    assert run("edge_workload", name="web", spec=spec)["changed"]
+    assert run("edge_workload", name="web", definition={"spec": spec})["changed"]
 
 
 def test_a_workload_needs_a_specification() -> None:
     answer = run("edge_workload", name="web")
-    assert "state is present but all of the following are missing: spec" in answer["msg"]
+    assert (
+        "state is present but any of the following are missing: spec, definition" in answer["msg"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -193,4 +205,4 @@ def test_a_workload_needs_a_specification() -> None:
 def test_a_specification_is_inside_what_the_api_made_of_it(
     whole: object, part: object, inside: bool
 ) -> None:
-    assert loaded("edge_workload").contains(whole, part) == inside
+    assert contains(whole, part) == inside

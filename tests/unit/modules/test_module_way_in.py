@@ -20,7 +20,9 @@ REQUIRED = {
     "crds": {},
     "edge_device": {"name": "till-1"},
     "edge_device_info": {},
-    "edge_workload": {"name": "web", "spec": {}},
+    "edge_device_set": {"name": "north"},
+    "edge_workload": {"name": "web", "spec": {"type": "pod"}},
+    "edge_workload_info": {},
     "operator": {},
     "registration_certificate": {},
 }

@@ -249,11 +249,13 @@ def replace_old_names(
 
 
 async def wait_until(
-    waiting: Waiting, look: Callable[[], Awaitable[T | None]], describe: Callable[[], str | Delayed]
+    waiting: Waiting,
+    look: Callable[[], Awaitable[T | None]],
+    describe: Callable[[], str | Delayed | Awaitable[Delayed]],
 ) -> T:
     """Call `look()` until it returns something true, and return that.
 
-    Raises what `describe()` returns after `wait_timeout`, a TimeoutError for a text.
+    After `wait_timeout`, raises what `describe()` returns, awaited where that is needed; a TimeoutError for a text.
     """
     deadline = time.monotonic() + waiting.wait_timeout
     while True:
@@ -262,7 +264,9 @@ async def wait_until(
             return found
         if time.monotonic() >= deadline:
             why = describe()
-            raise why if isinstance(why, Delayed) else TimeoutError(why)
+            if isinstance(why, str):
+                raise TimeoutError(why)
+            raise why if isinstance(why, Delayed) else await why
         await asyncio.sleep(waiting.wait_sleep)
 
 

@@ -22,27 +22,22 @@ options:
   name:
     description:
       - Id of the device.
-    type: str
-    required: true
+      - When omitted, that in C(metadata.name) of O(definition).
   namespace:
     description:
       - Namespace of the device.
-    type: str
-    default: default
+      - When omitted, that in C(metadata.namespace) of O(definition), else V(default).
   labels:
     description:
       - Labels of the device. Labels that are not listed here stay as they are.
+      - A boolean becomes V(true) or V(false), a number the text of it.
       - Workloads and device sets select devices by these labels.
-      - A boolean becomes V("true") or V("false"), a number its text. Put quotes around a value that has to stay as written, such as
-        V("1.10") or V("yes").
-    type: dict
-    default: {}
   spec:
     description:
-      - Fields to set in the specification of the EdgeDevice. They are merged into it (a JSON merge patch, RFC 7386).
-      - Fields that are not listed here stay as they are; V(null) removes a field.
-    type: dict
-    default: {}
+      - Fields to set in the specification of the EdgeDevice. Fields that are not listed here stay as they are.
+      - V(null) removes a field (a JSON merge patch, RFC 7386).
+      - Field names of earlier releases, such as C(heartbeat.period_seconds), are replaced by the current ones, with a warning.
+      - While the device is a member of an existing EdgeDeviceSet, the settings of the set apply instead.
   state:
     description:
       - Whether the device is part of the fleet.
@@ -74,6 +69,11 @@ options:
     type: str
     choices: [stop, keep]
     default: stop
+  quarantine_reason:
+    description:
+      - Why the device is quarantined, for whoever looks at it later. At most 1024 characters.
+      - When omitted, a reason that is recorded stays.
+    type: str
   wait:
     description:
       - Whether to wait until the device is ready, that is, until the control plane receives its heartbeats. With
@@ -89,6 +89,8 @@ options:
 extends_documentation_fragment:
   - flotta.edge.connection
   - flotta.edge.connection.waiting
+  - flotta.edge.manifest
+  - flotta.edge.device_settings
 attributes:
   check_mode:
     description: Reports what would change. Does not wait for the device.
@@ -101,6 +103,7 @@ attributes:
     support: full
 seealso:
   - module: flotta.edge.edge_device_info
+  - module: flotta.edge.edge_device_set
   - module: flotta.edge.edge_workload
 """
 
@@ -120,6 +123,13 @@ EXAMPLES = r"""
       heartbeat:
         periodSeconds: 30
 
+- name: Let it send the default again
+  flotta.edge.edge_device:
+    name: till-1
+    spec:
+      heartbeat:
+        periodSeconds: null
+
 - name: Take back a till after an old backup of the control plane was restored
   flotta.edge.edge_device:
     name: till-1
@@ -131,6 +141,7 @@ EXAMPLES = r"""
   flotta.edge.edge_device:
     name: till-1
     quarantined: true
+    quarantine_reason: not at its place at the inventory of June
 
 - name: Let it in again
   flotta.edge.edge_device:
@@ -147,7 +158,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 device:
-  description: The EdgeDevice, as the resource API returns it.
+  description:
+    - The EdgeDevice, as the resource API returns it.
+    - In check mode, as it is before the change.
   type: dict
   returned: when it exists
   contains:
@@ -155,22 +168,64 @@ device:
       description: Name, namespace, labels and other metadata.
       type: dict
       returned: always
+      sample: {name: till-1, namespace: shops, labels: {role: till, device.cpu-architecture: x86_64}}
     spec:
-      description: Desired configuration of the device.
+      description: Desired settings of the device.
       type: dict
       returned: always
+      sample: {heartbeat: {periodSeconds: 30}}
+      contains:
+        quarantine:
+          description: Who quarantined the device, when and why, and whether it stops its pods.
+          type: dict
+          returned: while the device is quarantined
+          sample: {pods: Stop, by: root (flotta.edge.edge_device), since: "2026-06-01T08:00:00Z", reason: lost}
     status:
-      description: Conditions, workloads, hardware and other state that the control plane recorded.
+      description: What the device reports, and what the control plane finds out about it.
       type: dict
-      returned: when the device has reported
+      returned: when the device has registered
+      contains:
+        phase:
+          description: State that the device reports, V(up) or V(degraded).
+          type: str
+          returned: when it has sent a heartbeat
+          sample: up
+        lastSeenTime:
+          description: When the device was last heard from.
+          type: str
+          returned: when it has sent a heartbeat
+          sample: "2026-06-01T08:00:00Z"
+        conditions:
+          description: Conditions such as C(Ready), C(Configured), C(Accepted) and C(StorageReady).
+          type: list
+          elements: dict
+          returned: when there are some
+          sample: [{type: Ready, status: "True", reason: HeartbeatReceived, message: The device sends heartbeats.}]
+        workloads:
+          description: The workloads of the device with phase, reason and message.
+          type: list
+          elements: dict
+          returned: when there are some
+          sample: [{name: receipts, phase: Running, filesUp: 12, filesDown: 3}]
+        hardware:
+          description: Hardware inventory as the device reported it.
+          type: dict
+          returned: when it was reported
+          sample: {hostname: till-1, cpu: {architecture: x86_64}}
+reason:
+  description:
+    - Stable code of what keeps the device from joining or from being ready, or of the refusal of the resource API.
+  type: str
+  returned: when the module fails and there is one
+  sample: WaitingForApproval
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flotta.edge.plugins.module_utils import _labels
 from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
+from ansible_collections.flotta.edge.plugins.module_utils._manifests import ManifestModule, Wanted
+from ansible_collections.flotta.edge.plugins.module_utils._options import DEVICE_SETTINGS
 
 try:
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.cli.adoption import (
@@ -185,36 +240,47 @@ try:
         quarantine,
         release,
     )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.joining import (
+        REQUEST_NAMESPACE,
+    )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.quarantine import (
         KEEP,
         STOP,
         Pods,
         quarantine_of,
     )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.request_explanation import (
+        explain_request,
+    )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.merge_patch import (
         apply_merge_patch,
     )
-    from ansible_collections.flotta.edge.plugins.module_utils._flotta.migration.manifests import (
-        Json,
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import (
+        ApiError,
+        Client,
     )
-    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import Client
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.conditions import (
         READY,
         condition_status,
+        find_condition,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
         EDGE_DEVICE,
+        SIGNED_REQUEST,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.devices import (
         EdgeDevice,
+        SignedRequest,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.meta import (
         Manifest,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.views import (
+        annotations_of,
         conditions_of,
         labels_of,
         spec_of,
+        status_of,
     )
 except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
@@ -226,15 +292,12 @@ WHERE_TO_LOOK = (
 
 @dataclass(frozen=True)
 class Parameters(api.Connection, api.Waiting):
-    """The parameters of the module."""
+    """The parameters of the module, without those of its object."""
 
-    name: str
-    namespace: str
-    labels: Mapping[str, Json]  # YAML makes numbers of some values
-    spec: Mapping[str, Json]  # as a merge patch
     adopt: bool
     quarantined: bool | None  # None leaves it as it is
     quarantine_pods: str  # stop or keep
+    quarantine_reason: str | None
     state: str  # present or absent
 
 
@@ -248,26 +311,35 @@ def is_ready(device: EdgeDevice) -> bool:
     return condition_status(conditions_of(device), READY) == "True"
 
 
+def is_own_request(request: SignedRequest | None, namespace: str) -> bool:
+    """Tell whether a request of the name of a device is that of this namespace; requests are in one namespace."""
+    return request is not None and spec_of(request).get("targetNamespace") == namespace
+
+
 class WantedDevice:
     """The device that the parameters name."""
 
-    def __init__(self, module: AnsibleModule, client: Client, parameters: Parameters) -> None:
-        self.module, self.client, self.parameters = module, client, parameters
-        self.name, self.namespace = parameters.name, parameters.namespace
+    def __init__(
+        self, module: AnsibleModule, client: Client, wanted: Wanted, parameters: Parameters
+    ) -> None:
+        self.module, self.client, self.wanted = module, client, wanted
+        self.parameters = parameters
+        self.name, self.namespace = wanted.name, wanted.namespace
+        self.seen: EdgeDevice | None = None  # while the module waits: as last read
 
     async def ensure_present(self) -> Manifest:
         """Configure the device as desired; return the result of the module."""
         adopted = self.parameters.adopt and await self.adopt()
         device = await self.wait_registered()
         if device is None:  # check mode only
-            return {"changed": True}
-        patch = self.make_patch()
+            return {"changed": True, "diff": api.make_diff(None, self.make_part({}))}
         before = changeable_part(device)
-        after: Manifest = apply_merge_patch(before, patch)
-        changed = before != after
+        after = self.make_part(before)
+        changed = before != after or self.must_annotate(device)
         if changed and not self.module.check_mode:
-            wanted = {"metadata": {"labels": patch["labels"]}, "spec": patch["spec"]}
-            device = await self.client.merge_patch(EDGE_DEVICE, self.name, self.namespace, wanted)
+            device = await self.client.merge_patch(
+                EDGE_DEVICE, self.name, self.namespace, self.make_patch()
+            )
         moved = self.must_change_quarantine(device)
         if moved and not self.module.check_mode:
             device = await self.change_quarantine(device)
@@ -277,21 +349,41 @@ class WantedDevice:
         diff = api.make_diff(before, after)
         return {"changed": changed or adopted or moved, "device": device, "diff": diff}
 
+    def make_patch(self) -> Manifest:
+        """Return the merge patch of what the parameters set."""
+        metadata = {"labels": self.wanted.labels, "annotations": self.wanted.annotations}
+        return {"metadata": metadata, "spec": self.wanted.spec or {}}
+
+    def make_part(self, before: Manifest) -> Manifest:
+        """Return the part of the device that this module can change, as it is desired."""
+        patch = {"labels": self.wanted.labels, "spec": self.wanted.spec or {}}
+        part: Manifest = apply_merge_patch(before, patch)
+        return part
+
+    def must_annotate(self, device: EdgeDevice) -> bool:
+        """Tell whether the device does not have the annotations of a definition."""
+        found = annotations_of(device)
+        return any(found.get(key) != value for key, value in self.wanted.annotations.items())
+
     def must_change_quarantine(self, device: EdgeDevice) -> bool:
         """Tell whether the device is not quarantined or released as desired."""
         known, wanted = quarantine_of(device), self.parameters.quarantined
         if wanted is None:
             return False
-        return (known is not None) != wanted or (
-            known is not None and known.pods != self.wanted_pods
-        )
+        if known is None or not wanted:
+            return (known is not None) != wanted
+        reason = self.parameters.quarantine_reason
+        return known.pods != self.wanted_pods or (reason is not None and known.reason != reason)
 
     async def change_quarantine(self, device: EdgeDevice) -> EdgeDevice:
         """Quarantine the device or release it, and return it."""
         if not self.parameters.quarantined:
             return await release(self.client, device)
+        known, reason = quarantine_of(device), self.parameters.quarantine_reason
+        if reason is None:
+            reason = known.reason if known else ""
         return await quarantine(
-            self.client, device, self.wanted_pods, "", "flotta.edge.edge_device"
+            self.client, device, self.wanted_pods, reason, "flotta.edge.edge_device"
         )
 
     @property
@@ -303,21 +395,14 @@ class WantedDevice:
         """Take the device back if it is unknown to the control plane; tell whether it was."""
         unknown = find_newest(await list_unknown(self.client, self.namespace), self.name)
         if unknown is not None and not self.module.check_mode:
-            await adopt(self.client, unknown, _labels.label_values(self.parameters.labels))
+            await adopt(self.client, unknown, self.wanted.labels)
         return unknown is not None
-
-    def make_patch(self) -> Manifest:
-        """Return the merge patch for the part of the device that this module can change."""
-        labels = _labels.label_values(self.parameters.labels)
-        metadata: Mapping[str, Json] = {"name": self.name, "labels": labels}
-        given = api.replace_old_names(self.module, EDGE_DEVICE, metadata, self.parameters.spec)
-        return changeable_part(given)
 
     async def ensure_absent(self) -> Manifest:
         """Decommission the device; return the result of the module."""
         device = await self.find()
         if device is None:
-            return {"changed": False}
+            return {"changed": False, "diff": api.make_diff(None, None)}
         if not self.module.check_mode:
             await confirm_and_delete(self.client, device, "flotta.edge.edge_device")
             if self.parameters.wait:
@@ -337,26 +422,40 @@ class WantedDevice:
         return await api.wait_until(
             self.parameters,
             self.find,
-            lambda: (
-                f"Device {self.name} did not register within {self.parameters.wait_timeout} s. "
-                f"{WHERE_TO_LOOK}"
+            lambda: self.describe_missing(
+                f"Device {self.name} did not register within {self.parameters.wait_timeout} s."
             ),
         )
 
     async def require_registered(self) -> EdgeDevice:
-        """Return the device; raises ValueError when it is not registered."""
+        """Return the device; raises Delayed when it is not registered."""
         device = await self.find()
         if device is None:
-            raise ValueError(
+            raise await self.describe_missing(
                 f"Device {self.name} is not registered in namespace {self.namespace}. Check the name (flotta status lists all "
-                f"devices), or set wait to true to wait until it registers. {WHERE_TO_LOOK}"
+                "devices), or set wait to true to wait until it registers."
             )
         return device
+
+    async def describe_missing(self, sentence: str) -> api.Delayed:
+        """Return why the device has not registered: what its request waits for, or where to look."""
+        try:
+            request = await self.client.get_or_none(SIGNED_REQUEST, self.name, REQUEST_NAMESPACE)
+        except ApiError:  # who may change devices need not be allowed to read requests
+            request = None
+        if request is None or not is_own_request(request, self.namespace):
+            return api.Delayed(f"{sentence} {WHERE_TO_LOOK}")
+        current = [
+            condition.get("reason")
+            for condition in status_of(request).get("conditions") or ()
+            if condition["status"] == "True"
+        ]
+        return api.Delayed(" ".join([sentence, *explain_request(request)]), *current[:1])
 
     async def wait_ready_unless_quarantined(self, device: EdgeDevice) -> EdgeDevice:
         """Return the device once it is ready; at once if it is quarantined, with a warning unless that was asked for."""
         if quarantine_of(device) is None:
-            return await self.wait_ready()
+            return await api.wait_until(self.parameters, self.find_ready, self.describe_silence)
         if not self.parameters.quarantined:
             self.module.warn(
                 f"Device {self.name} is quarantined, so its heartbeats are refused, and it was not waited for. To let it in again, "
@@ -364,20 +463,27 @@ class WantedDevice:
             )
         return device
 
-    async def wait_ready(self) -> EdgeDevice:
-        """Return the device once it is ready."""
+    async def find_ready(self) -> EdgeDevice | None:
+        """Return the device if it is ready."""
+        self.seen = await self.find()
+        return self.seen if self.seen and is_ready(self.seen) else None
 
-        async def find_ready() -> EdgeDevice | None:
-            device = await self.find()
-            return device if device and is_ready(device) else None
-
-        return await api.wait_until(
-            self.parameters,
-            find_ready,
-            lambda: (
-                f"Device {self.name} registered but sent no heartbeat within "
-                f"{self.parameters.wait_timeout} s. {WHERE_TO_LOOK}"
-            ),
+    async def describe_silence(self) -> api.Delayed:
+        """Return why the device is not ready."""
+        seconds = f"{self.parameters.wait_timeout} s"
+        if self.seen is None:
+            return api.Delayed(
+                f"Device {self.name} was removed while the module waited for it. {WHERE_TO_LOOK}"
+            )
+        ready = find_condition(conditions_of(self.seen), READY)
+        if ready is None:
+            return api.Delayed(
+                f"Device {self.name} registered but sent no heartbeat within {seconds}. {WHERE_TO_LOOK}"
+            )
+        message = ready.get("message", "").rstrip(".")
+        return api.Delayed(
+            f"Device {self.name} is not ready after {seconds}: {message}. {WHERE_TO_LOOK}",
+            ready.get("reason"),
         )
 
     async def is_gone(self) -> bool:
@@ -395,25 +501,21 @@ class WantedDevice:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = ManifestModule(
+        "EdgeDevice",
+        DEVICE_SETTINGS,
         argument_spec={
-            **api.CONNECTION_SPEC,
-            **api.WAIT_SPEC,
-            "name": {"type": "str", "required": True},
-            "namespace": {"type": "str", "default": "default"},
-            "labels": {"type": "dict", "default": {}},
-            "spec": {"type": "dict", "default": {}},
             "adopt": {"type": "bool", "default": False},
             "quarantined": {"type": "bool"},
             "quarantine_pods": {"type": "str", "choices": ["stop", "keep"], "default": "stop"},
+            "quarantine_reason": {"type": "str"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
-        supports_check_mode=True,
     )
-    parameters = Parameters(**module.params)
+    parameters = module.parameters(Parameters)
 
     async def work(client: Client) -> Manifest:
-        device = WantedDevice(module, client, parameters)
+        device = WantedDevice(module, client, module.wanted(EDGE_DEVICE), parameters)
         present = parameters.state == "present"
         return await (device.ensure_present() if present else device.ensure_absent())
 

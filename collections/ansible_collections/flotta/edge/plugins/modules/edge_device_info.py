@@ -10,7 +10,7 @@ module: edge_device_info
 short_description: Read the devices of a fleet
 version_added: 0.1.0
 description:
-  - Returns EdgeDevices with their labels, specification and status.
+  - Returns EdgeDevices with their labels, specification and status, and on demand with an explanation of their state.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
@@ -29,6 +29,13 @@ options:
       - Returns only devices that match this label selector of Kubernetes, for example V(role=till,app).
       - Ignored together with O(name).
     type: str
+  explain:
+    description:
+      - Whether to add the sentences of C(flotta explain device) to each device. They say what runs on it, what does not and why, and what
+        to do about it.
+      - Needs permission to read EdgeWorkloads, Events and EdgeDeviceSignedRequests, too.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - flotta.edge.connection
 attributes:
@@ -43,6 +50,7 @@ attributes:
     support: full
 seealso:
   - module: flotta.edge.edge_device
+  - module: flotta.edge.edge_workload_info
 """
 
 EXAMPLES = r"""
@@ -54,6 +62,16 @@ EXAMPLES = r"""
 - name: List the devices that are quarantined
   ansible.builtin.debug:
     msg: "{{ tills.devices | selectattr('spec.quarantine', 'defined') | map(attribute='metadata.name') }}"
+
+- name: Say what is wrong with a till
+  flotta.edge.edge_device_info:
+    name: till-1
+    explain: true
+  register: till
+
+- name: Show it
+  ansible.builtin.debug:
+    var: till.devices[0].explanation
 
 - name: Fail when a till is not ready
   ansible.builtin.assert:
@@ -75,33 +93,76 @@ devices:
       description: Name, namespace, labels and other metadata.
       type: dict
       returned: always
+      sample: {name: till-1, namespace: shops, labels: {role: till, device.cpu-architecture: x86_64}}
     spec:
-      description: Desired configuration of the device.
+      description: Desired settings of the device.
       type: dict
       returned: always
+      sample: {heartbeat: {periodSeconds: 30}}
       contains:
         quarantine:
           description: Who quarantined the device, when and why, and whether it stops its pods.
           type: dict
           returned: while the device is quarantined
+          sample: {pods: Stop, by: root (flotta.edge.edge_device), since: "2026-06-01T08:00:00Z", reason: lost}
     status:
-      description: Conditions, workloads, hardware and other state that the control plane recorded.
+      description: What the device reports, and what the control plane finds out about it.
       type: dict
-      returned: when the device has reported
+      returned: when the device has registered
+      contains:
+        phase:
+          description: State that the device reports, V(up) or V(degraded).
+          type: str
+          returned: when it has sent a heartbeat
+          sample: up
+        lastSeenTime:
+          description: When the device was last heard from.
+          type: str
+          returned: when it has sent a heartbeat
+          sample: "2026-06-01T08:00:00Z"
+        conditions:
+          description: Conditions such as C(Ready), C(Configured), C(Accepted) and C(StorageReady).
+          type: list
+          elements: dict
+          returned: when there are some
+          sample: [{type: Ready, status: "True", reason: HeartbeatReceived, message: The device sends heartbeats.}]
+        workloads:
+          description: The workloads of the device with phase, reason and message.
+          type: list
+          elements: dict
+          returned: when there are some
+          sample: [{name: receipts, phase: Running, filesUp: 12, filesDown: 3}]
+        hardware:
+          description: Hardware inventory as the device reported it.
+          type: dict
+          returned: when it was reported
+          sample: {hostname: till-1, cpu: {architecture: x86_64}}
+    explanation:
+      description: Sentences about the state of the device, one for each line of C(flotta explain device).
+      type: list
+      elements: str
+      returned: when O(explain=true)
+      sample: ["till-1 is ready. It reports in time and everything works. Last seen: 12 s ago.", receipts is Running.]
+reason:
+  description: Stable code of the refusal of the resource API.
+  type: str
+  returned: when the module fails and there is one
+  sample: Forbidden
 """
-
-from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
+from ansible_collections.flotta.edge.plugins.module_utils._explanations import explained_devices
+from ansible_collections.flotta.edge.plugins.module_utils._selections import (
+    SELECTION_SPEC,
+    Selection,
+    read_selected,
+)
 
 try:
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import Client
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
         EDGE_DEVICE,
-    )
-    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.devices import (
-        EdgeDevice,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.meta import (
         Manifest,
@@ -110,43 +171,20 @@ except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
 
 
-@dataclass(frozen=True)
-class Parameters(api.Connection):
-    """The parameters of the module."""
-
-    name: str | None
-    namespace: str | None
-    label_selector: str | None
-
-
-async def read_devices(client: Client, parameters: Parameters) -> list[EdgeDevice]:
-    """Return the devices that the parameters select."""
-    if parameters.name:
-        namespace = parameters.namespace or "default"
-        found = await client.get_or_none(EDGE_DEVICE, parameters.name, namespace)
-        return [found] if found else []
-    return await client.list(
-        EDGE_DEVICE, parameters.namespace or None, label_selector=parameters.label_selector
-    )
-
-
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={
-            **api.CONNECTION_SPEC,
-            "name": {"type": "str"},
-            "namespace": {"type": "str"},
-            "label_selector": {"type": "str"},
-        },
-        supports_check_mode=True,
+        argument_spec={**api.CONNECTION_SPEC, **SELECTION_SPEC}, supports_check_mode=True
     )
-    parameters = Parameters(**module.params)
+    selection = Selection(**module.params)
 
     async def work(client: Client) -> Manifest:
-        return {"changed": False, "devices": await read_devices(client, parameters)}
+        found = await read_selected(client, EDGE_DEVICE, selection)
+        if not selection.explain or not found:
+            return {"changed": False, "devices": found}
+        return {"changed": False, "devices": await explained_devices(client, found)}
 
-    api.run(module, parameters, work)
+    api.run(module, selection, work)
 
 
 if __name__ == "__main__":

@@ -14,23 +14,15 @@ description:
 author:
   - flotta.edge contributors (@project-flotta)
 options:
-  name:
+  labels:
     description:
-      - Name of the workload.
-    type: str
-    required: true
-  namespace:
-    description:
-      - Namespace of the workload and of the devices that it selects.
-    type: str
-    default: default
+      - Labels of the EdgeWorkload itself, not of devices.
   spec:
     description:
       - The whole specification of the EdgeWorkload. Fields that are not listed here are removed.
       - Field names of earlier releases, such as C(data.paths), are replaced by the current ones, with a warning.
       - A workload that gives Secrets to whatever device reports the labels of its selector gives a warning.
-      - Required with O(state=present).
-    type: dict
+      - With O(state=present), either this or O(definition) is required.
   state:
     description:
       - Whether the workload exists.
@@ -47,17 +39,20 @@ options:
 extends_documentation_fragment:
   - flotta.edge.connection
   - flotta.edge.connection.waiting
+  - flotta.edge.manifest
+  - flotta.edge.workload_settings
 attributes:
   check_mode:
     description: Reports what would change.
     support: full
   diff_mode:
-    description: Shows the specification before and after.
+    description: Shows labels and specification before and after.
     support: full
   idempotent:
     description: Changes nothing when the workload was created from the same specification.
     support: full
 seealso:
+  - module: flotta.edge.edge_workload_info
   - module: flotta.edge.edge_device
 """
 
@@ -98,6 +93,11 @@ EXAMPLES = r"""
                 - containerPort: 80
                   hostPort: 8080
 
+- name: Run what a manifest says
+  flotta.edge.edge_workload:
+    definition: "{{ lookup('ansible.builtin.file', 'receipts.yaml') | from_yaml }}"
+    wait: true
+
 - name: Remove the web server from its device
   flotta.edge.edge_workload:
     name: web
@@ -106,7 +106,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 workload:
-  description: The EdgeWorkload, as the resource API returns it.
+  description:
+    - The EdgeWorkload, as the resource API returns it.
+    - In check mode, as it is before the change.
   type: dict
   returned: when it exists
   contains:
@@ -114,23 +116,60 @@ workload:
       description: Name, namespace and other metadata.
       type: dict
       returned: always
+      sample: {name: web, namespace: shops, generation: 2}
     spec:
-      description: The specification, with defaults.
+      description: The specification, with the defaults of the API.
       type: dict
       returned: always
+      sample: {type: pod, device: till-1, pod: {spec: {containers: [{name: nginx, image: "docker.io/library/nginx:1.29"}]}}}
     status:
-      description: How many devices the workload selects and runs on, and its conditions.
+      description: On how many devices the workload runs, and whether that is the desired state.
       type: dict
       returned: when the operator has handled the workload
+      contains:
+        observedGeneration:
+          description: Generation of the workload that this status belongs to.
+          type: int
+          returned: always
+          sample: 2
+        matched:
+          description: Number of devices that should run it.
+          type: int
+          returned: always
+          sample: 4
+        running:
+          description: Number of devices on which it runs.
+          type: int
+          returned: always
+          sample: 3
+        failed:
+          description: Number of devices on which it fails.
+          type: int
+          returned: always
+          sample: 1
+        conditions:
+          description: Conditions of the types C(Ready), C(Accepted) and C(Updatable).
+          type: list
+          elements: dict
+          returned: always
+          sample: [{type: Ready, status: "False", reason: Failing, message: It fails on 1 of 4 devices}]
+reason:
+  description:
+    - Stable code of what keeps the workload from running, with O(wait=true), or of the refusal of the resource API.
+  type: str
+  returned: when the module fails and there is one
+  sample: ImagePullFailed
 """
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
+from ansible_collections.flotta.edge.plugins.module_utils._manifests import ManifestModule
+from ansible_collections.flotta.edge.plugins.module_utils._options import WORKLOAD_SETTINGS
+from ansible_collections.flotta.edge.plugins.module_utils._whole_objects import (
+    WholeObject,
+    is_observed,
+)
 
 try:
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.self_reported import (
@@ -141,13 +180,9 @@ try:
         is_failing,
         is_running,
     )
-    from ansible_collections.flotta.edge.plugins.module_utils._flotta.migration.manifests import (
-        Json,
-    )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import (
         ApiError,
         Client,
-        retry_on_conflict,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.conditions import (
         ACCEPTED,
@@ -158,61 +193,30 @@ try:
         EDGE_DEVICE,
         EDGE_WORKLOAD,
     )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.devices import (
+        WorkloadStatus,
+    )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.meta import (
         Manifest,
-        ObjectMeta,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.workloads import (
         EdgeWorkload,
-        EdgeWorkloadSpec,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.views import (
-        annotations_of,
-        generation_of,
         name_of,
         status_of,
     )
 except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
 
-# The API adds defaults to what the module sends, so the specifications cannot be compared.
-NOTE = "management.project-flotta.io/specification-digest"
 REASONS = 3  # devices of which a message says why the workload does not run
 
 
 @dataclass(frozen=True)
 class Parameters(api.Connection, api.Waiting):
-    """The parameters of the module."""
+    """The parameters of the module, without those of its object."""
 
-    name: str
-    namespace: str
-    spec: Mapping[str, Json] | None  # given with state present
     state: str  # present or absent
-
-
-def compute_digest(spec: Manifest) -> str:
-    """Return a digest of a specification, whatever the order of its fields."""
-    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
-
-
-def contains(whole: object, part: object) -> bool:
-    """Tell whether `whole` has everything in `part`, and maybe more; both are JSON."""
-    if isinstance(part, dict) and isinstance(whole, dict):
-        return all(key in whole and contains(whole[key], value) for key, value in part.items())
-    if isinstance(part, list) and isinstance(whole, list):
-        return len(part) == len(whole) and all(map(contains, whole, part))
-    return whole == part
-
-
-def is_made_from(workload: EdgeWorkload, spec: EdgeWorkloadSpec) -> bool:
-    """Tell whether a workload was created from this specification and still has it."""
-    noted = annotations_of(workload).get(NOTE)
-    return noted == compute_digest(spec) and contains(workload["spec"], spec)
-
-
-def is_observed(workload: EdgeWorkload) -> bool:
-    """Tell whether the status is that of the present specification."""
-    return status_of(workload).get("observedGeneration", 0) >= generation_of(workload)
 
 
 def runs_everywhere(workload: EdgeWorkload) -> bool:
@@ -226,142 +230,91 @@ def runs_everywhere(workload: EdgeWorkload) -> bool:
     )
 
 
-class WantedWorkload:
+class WantedWorkload(WholeObject):
     """The workload that the parameters name."""
 
-    def __init__(self, module: AnsibleModule, client: Client, parameters: Parameters) -> None:
-        self.module, self.client, self.parameters = module, client, parameters
-        self.name, self.namespace = parameters.name, parameters.namespace
-        self.seen: EdgeWorkload | None = None  # while the module waits: as last read
+    seen: EdgeWorkload | None = None  # while the module waits: as last read
 
-    async def ensure_present(self) -> Manifest:
-        """Create or change the workload as desired; return the result of the module."""
-        workload = await self.find()
-        spec = self.read_spec()
-        self.warn_of_secrets(spec)
-        changed = workload is None or not is_made_from(workload, spec)
-        before = workload["spec"] if workload else None
-        if changed and not self.module.check_mode:
-            # The operator may write counts into the object at any time.
-            workload = await retry_on_conflict(lambda: self.write(spec))
-        if self.parameters.wait and not self.module.check_mode:
-            workload = await self.wait_running()
-        diff = api.make_diff(before, spec if changed else before)
-        return {"changed": changed, "workload": workload, "diff": diff}
+    async def work(self, state: str) -> Manifest:
+        """Create, change or remove the workload as desired; return the result of the module."""
+        if state == "absent":
+            change = await self.ensure_absent()
+            return {"changed": change.changed, "diff": change.diff}
+        self.warn_of_secrets()
+        change = await self.ensure_present()
+        workload = change.obj
+        if self.waiting.wait and not self.module.check_mode:
+            workload = await api.wait_until(self.waiting, self.find_running, self.describe_delay)
+        return {"changed": change.changed, "workload": workload, "diff": change.diff}
 
-    def read_spec(self) -> EdgeWorkloadSpec:
-        """Return the specification of the parameters."""
-        metadata = {"name": self.name}
-        given = api.replace_old_names(self.module, EDGE_WORKLOAD, metadata, self.parameters.spec)
-        return given["spec"]
-
-    def warn_of_secrets(self, spec: EdgeWorkloadSpec) -> None:
+    def warn_of_secrets(self) -> None:
         """Warn if devices choose by themselves whether they get the Secrets of the workload."""
+        name = self.wanted.name
         try:
-            warning = secrets_warning({"metadata": {"name": self.name}, "spec": spec})
+            warning = secrets_warning({"metadata": {"name": name}, "spec": self.spec})
         except (AttributeError, KeyError, TypeError):
             return  # not a specification: the API says what is wrong with it
         if warning:
-            self.module.warn(f"EdgeWorkload {self.name}: {warning}")
-
-    async def ensure_absent(self) -> Manifest:
-        """Remove the workload; return the result of the module."""
-        workload = await self.find()
-        if workload is None:
-            return {"changed": False}
-        if not self.module.check_mode:
-            await self.client.delete(EDGE_WORKLOAD, self.name, self.namespace)
-            if self.parameters.wait:
-                await api.wait_until(self.parameters, self.is_gone, self.describe_removal)
-        return {"changed": True, "diff": api.make_diff(workload["spec"], None)}
-
-    async def find(self) -> EdgeWorkload | None:
-        """Return the workload, None when it does not exist."""
-        return await self.client.get_or_none(EDGE_WORKLOAD, self.name, self.namespace)
-
-    async def write(self, spec: EdgeWorkloadSpec) -> EdgeWorkload:
-        """Create or replace the workload; return its new state."""
-        workload = await self.find()
-        note = {NOTE: compute_digest(spec)}
-        if workload is None:
-            metadata: ObjectMeta = {"name": self.name, "namespace": self.namespace}
-            metadata["annotations"] = note
-            return await self.client.create(EDGE_WORKLOAD, {"metadata": metadata, "spec": spec})
-        metadata = {**workload["metadata"], "annotations": {**annotations_of(workload), **note}}
-        wanted: EdgeWorkload = {**workload, "metadata": metadata, "spec": spec}
-        return await self.client.replace(EDGE_WORKLOAD, wanted)
-
-    async def is_gone(self) -> bool:
-        """Tell whether the workload no longer exists."""
-        return await self.find() is None
-
-    def describe_removal(self) -> str:
-        """Return why the workload still exists."""
-        return (
-            f"Workload {self.name} still exists after {self.parameters.wait_timeout} s. "
-            "Its finalizers keep it; check that the operator runs, which removes those of flotta."
-        )
-
-    async def wait_running(self) -> EdgeWorkload:
-        """Wait until the workload runs; raises TimeoutError with what keeps it from that."""
-        try:
-            return await api.wait_until(self.parameters, self.find_running, self.describe_delay)
-        except TimeoutError as error:
-            raise TimeoutError(" ".join([str(error), *await self.find_reasons()])) from error
-
-    async def find_reasons(self) -> list[str]:
-        """Return a sentence for each of the first devices on which it does not run, those where it fails first."""
-        try:
-            devices = await self.client.list(EDGE_DEVICE, self.namespace)
-        except ApiError:  # who may write workloads need not be allowed to read devices
-            return []
-        found = [
-            (not is_failing(entry), f"{name_of(device)}: {describe_status(entry)}.")
-            for device in devices
-            for entry in status_of(device).get("workloads") or []
-            if entry["name"] == self.name and not is_running(entry)
-        ]
-        return [sentence for runs_so_far, sentence in sorted(found)[:REASONS]]
+            self.module.warn(f"EdgeWorkload {name}: {warning}")
 
     async def find_running(self) -> EdgeWorkload | None:
         """Return the workload if it runs on every selected device that is online."""
         self.seen = await self.find()
         return self.seen if self.seen and runs_everywhere(self.seen) else None
 
-    def describe_delay(self) -> str:
-        """Return on how many devices the workload runs so far, or why it is not accepted."""
+    async def describe_delay(self) -> api.Delayed:
+        """Return on how many devices the workload runs so far and what keeps it from others, or why it is not accepted."""
+        name = self.wanted.name
         if self.seen is None:
-            return f"Workload {self.name} was deleted while the module waited for it; run the task again to create it."
+            return api.Delayed(
+                f"Workload {name} was deleted while the module waited for it; run the task again to create it."
+            )
         status = status_of(self.seen)
         accepted = find_condition(status.get("conditions"), ACCEPTED)
         if is_observed(self.seen) and accepted and accepted["status"] == "False":
-            return f"Workload {self.name} is not accepted: {accepted.get('message', '')}."
-        return (
-            f"Workload {self.name} runs on {status.get('running', 0)} of {status.get('matched', 0)} devices after "
-            f"{self.parameters.wait_timeout} s. kubectl describe edgedevice, or flotta explain workload {self.name}, says why."
+            text = f"Workload {name} is not accepted: {accepted.get('message', '').rstrip('.')}."
+            return api.Delayed(text, accepted.get("reason"))
+        text = (
+            f"Workload {name} runs on {status.get('running', 0)} of {status.get('matched', 0)} devices after "
+            f"{self.waiting.wait_timeout} s. kubectl describe edgedevice, or flotta explain workload {name}, says why."
         )
+        entries = (await self.find_entries())[:REASONS]
+        sentences = [f"{device}: {describe_status(entry)}." for device, entry in entries]
+        codes = [entry.get("reason") for _device, entry in entries]
+        return api.Delayed(" ".join([text, *sentences]), next(filter(None, codes), None))
+
+    async def find_entries(self) -> list[tuple[str, WorkloadStatus]]:
+        """Return device and status wherever it does not run, those where it fails first."""
+        try:
+            devices = await self.client.list(EDGE_DEVICE, self.wanted.namespace)
+        except ApiError:  # who may write workloads need not be allowed to read devices
+            return []
+        found = [
+            (name_of(device), entry)
+            for device in devices
+            for entry in status_of(device).get("workloads") or []
+            if entry["name"] == self.wanted.name and not is_running(entry)
+        ]
+        return sorted(found, key=lambda pair: (not is_failing(pair[1]), pair[0]))
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = ManifestModule(
+        "EdgeWorkload",
+        WORKLOAD_SETTINGS,
         argument_spec={
-            **api.CONNECTION_SPEC,
-            **api.WAIT_SPEC,
-            "name": {"type": "str", "required": True},
-            "namespace": {"type": "str", "default": "default"},
-            "spec": {"type": "dict"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"}
         },
-        required_if=[("state", "present", ["spec"])],
-        supports_check_mode=True,
+        required_if=[("state", "present", ["spec", "definition"], True)],
     )
-    parameters = Parameters(**module.params)
+    parameters = module.parameters(Parameters)
 
     async def work(client: Client) -> Manifest:
-        workload = WantedWorkload(module, client, parameters)
-        present = parameters.state == "present"
-        return await (workload.ensure_present() if present else workload.ensure_absent())
+        wanted = module.wanted(EDGE_WORKLOAD)
+        return await WantedWorkload(module, client, EDGE_WORKLOAD, wanted, parameters).work(
+            parameters.state
+        )
 
     api.run(module, parameters, work)
 

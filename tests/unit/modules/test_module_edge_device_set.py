@@ -1,0 +1,118 @@
+"""The module edge_device_set on a fleet in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import ApiError
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
+    EDGE_DEVICE,
+    EDGE_DEVICE_SET,
+)
+from memory_client import MemoryClient
+from module_run import run
+
+HEARTBEAT = {"heartbeat": {"periodSeconds": 30}}
+ACCEPTED = {"type": "Accepted", "status": "True", "reason": "Valid"}
+MISSING = "storage.s3: Secret north does not exist"
+
+
+def made(**parameters: Any) -> dict[str, Any]:
+    return run("edge_device_set", name="north", **parameters)
+
+
+def waited(client: MemoryClient, status: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what the module says of a set with this status, waiting."""
+    made(spec=HEARTBEAT)
+    content = client.objects["EdgeDeviceSet", "default", "north"]
+    content["metadata"]["generation"] = 2
+    client.have(EDGE_DEVICE_SET, "north", **{**content, "status": status})
+    return made(spec=HEARTBEAT, wait=True, wait_timeout=0)
+
+
+def has_member(client: MemoryClient, name: str, message: str, ready: str = "True") -> None:
+    configured = {"type": "Configured", "status": "False", "reason": "Misconfiguration"}
+    conditions = [{"type": "Ready", "status": ready}, {**configured, "message": message}]
+    status = {"conditions": conditions, "workloads": [{"name": "web"}]}
+    metadata = {"labels": {"flotta/member-of": "north"}}
+    client.have(EDGE_DEVICE, name, metadata=metadata, spec={}, status=status)
+
+
+def test_a_set_is_made_changed_and_left_alone(client: MemoryClient) -> None:
+    first, again = made(spec=HEARTBEAT), made(spec=HEARTBEAT)
+    assert (first["changed"], again["changed"]) == (True, False)
+    assert first["device_set"]["spec"] == HEARTBEAT
+    changed = made(spec={"storage": {"s3": {"createOBC": True}}}, labels={"team": "shop"})
+    assert changed["diff"]["before"] == {"labels": {}, "spec": HEARTBEAT}
+    after = {"storage": {"s3": {"createOBC": True}}}  # the whole specification
+    assert changed["diff"]["after"] == {"labels": {"team": "shop"}, "spec": after}
+    assert client.writes == ["create", "replace"]
+
+
+def test_a_set_without_a_specification_keeps_its_settings(client: MemoryClient) -> None:
+    assert made()["device_set"]["spec"] == {}
+    made(spec=HEARTBEAT)
+    assert not made()["changed"]
+    assert made(labels={"a": True})["device_set"]["spec"] == HEARTBEAT
+    assert not made(labels={"a": "true"})["changed"]
+
+
+def test_check_mode_writes_nothing(client: MemoryClient) -> None:
+    answer = made(check_mode=True, spec=HEARTBEAT, wait=True)
+    assert answer["changed"]
+    assert answer["diff"]["after"]["spec"] == HEARTBEAT
+    client.have(EDGE_DEVICE_SET, "north", spec=HEARTBEAT)
+    assert made(check_mode=True, state="absent")["changed"]
+    assert client.writes == []
+
+
+def test_removal_is_asked_for_once(client: MemoryClient) -> None:
+    client.have(EDGE_DEVICE_SET, "north", spec=HEARTBEAT)
+    assert made(state="absent", wait=True)["changed"]
+    assert not made(state="absent")["changed"]
+
+
+def test_a_set_is_in_effect_when_it_is_accepted_and_no_member_lacks_a_part(
+    client: MemoryClient,
+) -> None:
+    has_member(client, "of-a-workload", "web: ConfigMap a does not exist")
+    has_member(client, "offline", MISSING, ready="Unknown")
+    answer = waited(client, {"observedGeneration": 2, "conditions": [ACCEPTED]})
+    assert answer["device_set"]["status"]["conditions"] == [ACCEPTED]
+
+
+@pytest.mark.parametrize("status", [None, {"observedGeneration": 1, "conditions": [ACCEPTED]}])
+def test_a_set_that_the_operator_has_not_seen_says_so(
+    client: MemoryClient, status: dict[str, Any] | None
+) -> None:
+    answer = waited(client, status)
+    assert "The operator has not looked at EdgeDeviceSet north within 0 s" in answer["msg"]
+    assert "reason" not in answer
+
+
+def test_a_set_that_is_not_accepted_says_why(client: MemoryClient) -> None:
+    refused = {**ACCEPTED, "status": "False", "reason": "StorageContradiction", "message": "no."}
+    answer = waited(client, {"observedGeneration": 2, "conditions": [refused]})
+    assert answer["msg"] == "EdgeDeviceSet north is not accepted: no."
+    assert answer["reason"] == "StorageContradiction"
+
+
+def test_a_member_that_lacks_a_part_is_named_with_what_it_lacks(client: MemoryClient) -> None:
+    has_member(client, "till-1", f"web: no image\n{MISSING}")
+    answer = waited(client, {"observedGeneration": 2, "conditions": [ACCEPTED]})
+    assert answer["msg"] == (
+        "1 members of EdgeDeviceSet north that are online do not get all of its settings after "
+        f"0 s. till-1: {MISSING}."
+    )
+    assert answer["reason"] == "Misconfiguration"
+
+
+def test_who_may_not_read_devices_waits_for_the_operator_alone(
+    client: MemoryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise ApiError(403, "Forbidden", "devices are not for you")
+
+    monkeypatch.setattr(client, "list", refuse)
+    assert "device_set" in waited(client, {"observedGeneration": 2, "conditions": [ACCEPTED]})
