@@ -90,6 +90,10 @@ def test_waiting_ends_when_every_device_that_is_heard_of_runs_it(
     if not runs:
         figures = f"{status['running']} of {status['matched']} devices"
         assert f"Workload web runs on {figures} after 0 s." in answer["msg"]
+        assert ("The operator has not looked at it" in answer["msg"]) == (
+            status.get("observedGeneration") == 1
+        )
+        assert ("It selects no device" in answer["msg"]) == (status["matched"] == 0)
 
 
 def waited(client: MemoryClient, **status: Any) -> dict[str, Any]:

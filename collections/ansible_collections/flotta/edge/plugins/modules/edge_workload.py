@@ -280,8 +280,23 @@ class WantedWorkload(WholeObject):
         )
         entries = (await self.find_entries())[:REASONS]
         sentences = [f"{device}: {describe_status(entry)}." for device, entry in entries]
+        ready = find_condition(status.get("conditions"), READY)
         codes = [entry.get("reason") for _device, entry in entries]
-        return api.Delayed(" ".join([text, *sentences]), next(filter(None, codes), None))
+        codes += [ready.get("reason")] if ready else []
+        return api.Delayed(
+            " ".join([text, *self.describe_selection(), *sentences]),
+            next(filter(None, codes), None),
+        )
+
+    def describe_selection(self) -> list[str]:
+        """Return a sentence if the operator has not looked at the workload, or found no device for it."""
+        if self.seen is None or not is_observed(self.seen):
+            return ["The operator has not looked at it yet; check that flotta-operator runs."]
+        if status_of(self.seen).get("matched"):
+            return []
+        return [
+            "It selects no device: compare its selector with the labels of the devices in its namespace, which flotta status shows."
+        ]
 
     async def find_entries(self) -> list[tuple[str, WorkloadStatus]]:
         """Return device and status wherever it does not run, those where it fails first."""
