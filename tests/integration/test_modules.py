@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import (
     Client as PluginClient,
 )
-from operator_site import Fleet, resource_api
+from operator_site import Fleet, Site, resource_api, running_operator
 
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, Kind
@@ -274,3 +274,36 @@ async def test_device_is_quarantined_and_released_and_left_alone_without_a_wish(
     assert answers[3]["device"]["spec"]["quarantine"] == {**first, "pods": "Keep"}
     assert answers[4]["devices"][0]["spec"]["quarantine"] == {**first, "pods": "Keep"}
     assert "quarantine" not in answers[5]["device"]["spec"]
+
+
+async def test_waiting_ends_with_the_word_of_the_operator_and_of_members(
+    kubeconfig: Path, tmp_path: Path
+) -> None:
+    south = {"name": "south", "spec": {"heartbeat": {"periodSeconds": 9}}, "wait": True}
+    broken = {"type": "Configured", "status": "False", "reason": "Misconfiguration"}
+    broken |= {"message": "storage: Secret 'key' does not exist", "lastTransitionTime": NOW}
+    ready = {"type": "Ready", "status": "True", "reason": "HeartbeatReceived"}
+    ready |= {"message": "", "lastTransitionTime": NOW}
+    nowhere = {"type": "pod", "pod": POD, "deviceSelector": {"matchLabels": {"is": "nobody"}}}
+    site = Site(tmp_path, tmp_path, None, lambda name: kubeconfig.with_name(f"{name}.kubeconfig"))
+    async with await Client.connect(str(kubeconfig)) as client:
+        with running_operator(site):
+            first = run_tasks(kubeconfig, tmp_path, ("edge_device_set", south))[0]
+            await Fleet(client).device("member-2", **{"flotta/member-of": "south"})
+            status = {"status": {"conditions": [ready, broken]}}
+            await client.merge_patch(EDGE_DEVICE, "member-2", "default", status, "status")
+            lacking, unselected, gone = run_tasks(
+                kubeconfig,
+                tmp_path,
+                ("edge_device_set", {**south, "wait_timeout": 0}),
+                ("edge_workload", {"name": "n", "spec": nowhere, "wait": True, "wait_timeout": 3}),
+                ("edge_workload", {"name": "n", "state": "absent", "wait": True}),
+            )
+    accepted = {
+        item["type"]: item["status"] for item in first["device_set"]["status"]["conditions"]
+    }
+    assert accepted["Accepted"] == "True"
+    assert "member-2: storage: Secret 'key' does not exist." in lacking["msg"]
+    assert lacking["reason"] == "Misconfiguration"
+    assert "It selects no device" in unselected["msg"]
+    assert gone["changed"]
