@@ -36,7 +36,7 @@ for version; do
   part "ansible-core $version" quiet scripts/ansible_core.sh "$version" || continue
   python=$(scripts/ansible_core.sh "$version")/bin/python
   if [ "$python" != "$bin/python" ]; then
-    tests "modules on ansible-core $version" tests/unit/modules tests/integration/test_progress.py
+    tests "modules on ansible-core $version" tests/unit/modules tests/integration/test_progress.py tests/integration/test_inventory.py
   fi
   part "syntax of playbooks on ansible-core $version" syntax "$python"
 done

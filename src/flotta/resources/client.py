@@ -115,18 +115,35 @@ class Client:
         field_selector: str | None = None,
     ) -> tuple[Objects[ResourceT], str]:
         """Return all objects and the resourceVersion from which a watch continues."""
+        pages = self.pages(
+            kind, namespace, label_selector=label_selector, field_selector=field_selector
+        )
+        found = [page async for page in pages]
+        return [item for items, _version in found for item in items], found[-1][1]
+
+    async def pages(
+        self,
+        kind: Kind[ResourceT],
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+    ) -> AsyncIterator[tuple[Objects[ResourceT], str]]:
+        """Yield all objects, a page at a time, each page with the resourceVersion of all."""
         query = {
             "labelSelector": label_selector,
             "fieldSelector": field_selector,
             "limit": PAGE_SIZE,
         }
-        items: Objects[ResourceT] = []
         while True:
             page = await self._request_json("GET", kind.path(namespace), query)
-            items += [_named(kind, item) for item in page["items"]]
+            yield (
+                [_named(kind, item) for item in page["items"]],
+                page["metadata"]["resourceVersion"],
+            )
             token = page["metadata"].get("continue")
             if not token:
-                return items, page["metadata"]["resourceVersion"]
+                return
             query["continue"] = token
 
     async def create(self, kind: Kind[ResourceT], obj: ResourceT) -> ResourceT:

@@ -1,0 +1,498 @@
+# Copyright: (c) 2026, flotta.edge contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The devices of a fleet as hosts, read from the resource API."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: fleet
+short_description: Devices of a fleet, from the resource API
+version_added: 0.2.0
+description:
+  - Reads the EdgeDevices of a control plane, on Kubernetes or with the embedded resource API, and makes each a host of the group
+    C(flotta_devices), so that roles and playbooks of this collection run on them.
+  - Groups of its own are C(set_NAME), C(label_KEY_VALUE), C(phase_PHASE), C(state_STATE), C(workload_NAME) and C(namespace_NAME). What is
+    neither a letter nor a digit becomes C(_) in them.
+  - The variable C(flotta_device) of a host has what the control plane knows about the device. C(device_id) and C(device_namespace) are
+    the inputs with which P(flotta.edge.device#role) finds it again.
+  - Labels, hardware and phases are written by devices. None of that is ever a template, whatever it contains, and a device that is called
+    like another host or like a group gets another name.
+author:
+  - flotta.edge contributors (@project-flotta)
+extends_documentation_fragment:
+  - ansible.builtin.constructed
+  - ansible.builtin.inventory_cache
+requirements:
+  - Python 3.11 or newer on the controller
+  - kubernetes
+notes:
+  - The name of the file ends with C(.flotta.yml) or C(.flotta.yaml).
+  - The TLS certificate of the resource API is verified with the CA of the kubeconfig.
+  - Ansible reads several sources in the order in which they are named, those of a directory in alphabetical order. Let this one be the last,
+    so that the names of other hosts are known. Otherwise set O(control_plane_host), or O(hostname=namespaced).
+  - A source that fails is a warning of Ansible only, and the run goes on without its hosts. With C(any_unparsed_is_failed = true) in the section
+    C([inventory]) of C(ansible.cfg), it ends the run.
+options:
+  plugin:
+    description: Marks the file as one of this plugin.
+    type: str
+    required: true
+    choices: [flotta.edge.fleet]
+  kubeconfig:
+    description:
+      - Kubeconfig with the address of the resource API and the identity to use there. A relative path begins at the directory of the file.
+      - When omitted, E(KUBECONFIG), else C(~/.kube/config), else C(/etc/flotta/kubeconfig/admin.kubeconfig), else the service account of
+        the pod in which Ansible runs.
+      - It needs the permission to list EdgeDevices, and EdgeDeviceSignedRequests in the namespace C(default) with O(requests=true).
+    type: str
+  context:
+    description:
+      - Context of the kubeconfig.
+      - When omitted, the current context.
+    type: str
+  namespaces:
+    description:
+      - Namespaces of the devices.
+      - When omitted, all namespaces, for which the permission has to be one of the cluster.
+    type: list
+    elements: str
+    default: []
+  label_selector:
+    description:
+      - Only devices with these labels, as for C(kubectl get --selector).
+    type: str
+  field_selector:
+    description:
+      - Only devices with these fields, as for C(kubectl get --field-selector). The API supports C(metadata.name) and C(metadata.namespace).
+    type: str
+  states:
+    description:
+      - Only devices in these states, which are those of C(flotta status).
+      - When omitted, devices in all states, also those that are offline, quarantined or leaving.
+    type: list
+    elements: str
+    choices:
+      - degraded
+      - joining
+      - leaving
+      - misconfigured
+      - not ready
+      - offline
+      - quarantined
+      - ready
+      - unknown
+      - wipe held
+      - withheld
+      - without storage
+    default: []
+  requests:
+    description:
+      - Whether devices that wait for approval are hosts of the group C(flotta_requests). Their variable C(flotta_request) has the request.
+      - They have no C(ansible_host), and are not in C(flotta_devices), because nobody trusts them yet. Run tasks about them on another host.
+    type: bool
+    default: false
+  hostname:
+    description:
+      - How devices are called. V(name) is the name of the EdgeDevice, V(namespaced) is C(NAMESPACE_NAME).
+      - With V(name), a device that is called like one of another namespace, like a host of another source or like a group is called
+        C(NAMESPACE_NAME), with a warning.
+    type: str
+    choices: [name, namespaced]
+    default: name
+  hostname_prefix:
+    description:
+      - Text before the name of each device, for instance where a second fleet has devices of the same names.
+    type: str
+    default: ""
+  address_networks:
+    description:
+      - Networks in which the controller reaches devices, the preferred one first. C(ansible_host) is the first address of the device in the
+        first network that has one.
+      - Addresses are what the device reported, without loopback, link-local addresses and interfaces of containers. All of them, in the order
+        in which they count, are C(flotta_device.addresses).
+      - With an empty list, or when a device has no such address, C(ansible_host) is not set, and Ansible connects to the name of the host.
+        O(compose) can set it to anything else.
+    type: list
+    elements: str
+    default: ["0.0.0.0/0", "::/0"]
+  group_by:
+    description:
+      - Which groups there are, besides C(flotta_devices) and those of O(groups) and O(keyed_groups).
+    type: list
+    elements: str
+    choices: [set, label, phase, state, workload, namespace]
+    default: [set, label, phase, state, workload, namespace]
+  label_groups:
+    description:
+      - Keys of labels for which there is a group for each value. Shell patterns; one that begins with C(!) leaves out what it matches.
+      - The labels C(flotta/member-of) and C(workload/NAME) have none, because C(set_NAME) and C(workload_NAME) say the same.
+    type: list
+    elements: str
+    default: ["*", "!device.hostname", "!device.system-serial"]
+  hardware:
+    description:
+      - Parts of the hardware report that hosts have in C(flotta_device.hardware). The flags of a CPU are left out, and so is a part of unusual
+        size.
+    type: list
+    elements: str
+    choices: [hostname, boot, cpu, memory, systemVendor, interfaces, disks, gpus, hostDevices, mounts]
+    default: [hostname, cpu, memory, systemVendor, interfaces]
+  control_plane_host:
+    description:
+      - Name of a host that becomes the one in the group C(flotta_control_plane). Its variables belong to C(host_vars) or another source.
+      - No device gets this name.
+    type: str
+"""
+
+EXAMPLES = r"""
+# fleet.flotta.yml: all devices that the kubeconfig shows
+plugin: flotta.edge.fleet
+
+# Tills of two namespaces, reached by their addresses in the network of the shops
+---
+plugin: flotta.edge.fleet
+kubeconfig: ~/.kube/shops
+namespaces: [north, south]
+label_selector: role=till
+address_networks: [10.20.0.0/16]
+
+# A control plane beside the devices, and a cache for ten minutes
+---
+plugin: flotta.edge.fleet
+kubeconfig: admin.kubeconfig
+control_plane_host: control-plane.example.com
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: ~/.cache/flotta-edge/inventory
+cache_timeout: 600
+
+# Groups and variables of your own
+---
+plugin: flotta.edge.fleet
+hostname: namespaced
+group_by: [set, state]
+compose:
+  ansible_host: flotta_device.hardware.hostname ~ ".shops.example.com"
+groups:
+  small: flotta_device.hardware.memory.physicalBytes < 1073741824
+keyed_groups:
+  - key: flotta_device.hardware.cpu.architecture
+    prefix: arch
+
+# Requests that wait for approval, for a playbook that approves them
+---
+plugin: flotta.edge.fleet
+requests: true
+"""
+
+import asyncio
+import contextlib
+import gc
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ansible import constants
+from ansible.errors import AnsibleParserError
+from ansible.inventory.data import InventoryData
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
+from ansible_collections.flotta.edge.plugins.plugin_utils import (
+    _fleet_addresses,
+    _fleet_groups,
+    _fleet_names,
+    _fleet_records,
+)
+
+import_errors: list[Exception] = []
+try:
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.joining import (
+        REQUEST_NAMESPACE,
+        code_of,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.registration_batches import (
+        APPROVAL_WITHHELD_ANNOTATION,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.status import (
+        WAITING_STATE,
+        device_state,
+        request_state,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.printable_text import (
+        printable_lines,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import (
+        ApiError,
+        Client,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
+        EDGE_DEVICE,
+        SIGNED_REQUEST,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.devices import (
+        EdgeDevice,
+        SignedRequest,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.views import (
+        annotations_of,
+    )
+except api.UNUSABLE as error:
+    import_errors.append(error)
+
+DEVICES, REQUESTS, CONTROL_PLANE = "flotta_devices", "flotta_requests", "flotta_control_plane"
+Record = _fleet_records.Record
+
+
+class Question(NamedTuple):
+    """What the resource API is asked for, and what is taken of its answer: all on which the cache depends."""
+
+    kubeconfig: str | None  # path, None for the service account of the pod
+    context: str | None
+    namespaces: tuple[str, ...]  # () for all
+    label_selector: str | None
+    field_selector: str | None
+    requests: bool
+    hardware: tuple[str, ...]
+
+    def digest(self) -> str:
+        """Return a text that differs for every question."""
+        return hashlib.sha256(json.dumps(self).encode()).hexdigest()[:16]
+
+
+class Found(NamedTuple):
+    """Records of devices, and of requests that wait for approval."""
+
+    devices: list[Record]
+    requests: list[Record]
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    """The inventory of a fleet."""
+
+    NAME = "flotta.edge.fleet"
+
+    def verify_file(self, path: str) -> bool:
+        """Tell whether a file is one of this plugin, by its name."""
+        return bool(super().verify_file(path)) and path.endswith((".flotta.yml", ".flotta.yaml"))
+
+    def parse(
+        self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True
+    ) -> None:
+        """Add the devices of the fleet that this file names; raises AnsibleParserError with a sentence."""
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        try:
+            networks = _fleet_addresses.parse_networks(self.get_option("address_networks"))
+            with garbage_kept():
+                self._add(self._find(path, cache), networks)
+        except ValueError as error:
+            raise AnsibleParserError(str(error)) from error
+
+    def _find(self, path: str, cache: bool) -> Found:
+        """Return what there is, from the cache if it is used and has it."""
+        if errors := [*api.import_errors, *import_errors]:
+            raise AnsibleParserError(describe_missing(errors[0]))
+        question = self._question(path)
+        key = f"{self.get_cache_key(path)}_{question.digest()}"
+        caches = self.get_option("cache")
+        if caches and cache:
+            known = self._cache.get(key)
+            if isinstance(known, str):
+                return Found(*json.loads(known))
+        found = ask(question)
+        if caches:
+            self._cache[key] = json.dumps(
+                found
+            )  # as text, or a cache plugin would look at each value
+        return found
+
+    def _question(self, path: str) -> Question:
+        given = self.get_option("kubeconfig")
+        if given:
+            given = os.path.join(os.path.dirname(os.path.abspath(path)), os.path.expanduser(given))
+        return Question(
+            kubeconfig=api.find_kubeconfig(api.Connection(given, self.get_option("context"))),
+            context=self.get_option("context"),
+            namespaces=tuple(self.get_option("namespaces")),
+            label_selector=self.get_option("label_selector"),
+            field_selector=self.get_option("field_selector"),
+            requests=self.get_option("requests"),
+            hardware=tuple(self.get_option("hardware")),
+        )
+
+    def _add(self, found: Found, networks: list[_fleet_addresses.Network]) -> None:
+        """Add hosts and groups, and warn about names that are not as one may expect."""
+        plane = self.get_option("control_plane_host")
+        for group in (DEVICES, *([REQUESTS] if self.get_option("requests") else ())):
+            self.inventory.add_group(group)
+        if plane:
+            self.inventory.add_host(plane, group=self.inventory.add_group(CONTROL_PLANE))
+        states = self.get_option("states")
+        devices = [item for item in found.devices if not states or item["state"] in states]
+        names = _fleet_names.HostNames(
+            [*devices, *found.requests],
+            self.get_option("hostname") == "namespaced",
+            self.get_option("hostname_prefix"),
+            self._find_taken().__contains__,
+        )
+        groups = _fleet_groups.GroupNames(
+            self.get_option("group_by"), self.get_option("label_groups")
+        )
+        for record in devices:
+            name = names.of(record)
+            if name:
+                self._add_device(name, record, groups.of(record), networks)
+        for record in found.requests:
+            name = names.of(record)
+            if name:
+                self._add_request(name, record)
+        self._warn(names, groups)
+
+    def _find_taken(self) -> set[str]:
+        """Return the names of groups, and of hosts that are no devices or those of another fleet."""
+        inventory = self.inventory
+        devices = {host.name for host in inventory.groups[DEVICES].get_hosts()}
+        others = {
+            name
+            for name, host in inventory.hosts.items()
+            if name not in devices or "flotta_device" in host.vars
+        }
+        return {*inventory.groups, *constants.LOCALHOST, *others}
+
+    def _add_device(
+        self,
+        name: str,
+        record: Record,
+        groups: list[str],
+        networks: list[_fleet_addresses.Network],
+    ) -> None:
+        self.inventory.add_host(name, group=DEVICES)
+        host = self.inventory.get_host(name)
+        record = without_templates(record)
+        # Not by the method of the inventory, which since ansible-core 2.19 spends 1 ms on notes of where each text comes from.
+        host.set_variable("flotta_device", record)
+        host.set_variable("device_id", record["name"])
+        host.set_variable("device_namespace", record["namespace"])
+        address = _fleet_addresses.choose_address(record["addresses"], networks)
+        if address:
+            host.set_variable("ansible_host", address)
+        for group in groups:
+            self.inventory.groups[self.inventory.add_group(group)].add_host(host)
+        self._construct(name)
+
+    def _add_request(self, name: str, record: Record) -> None:
+        self.inventory.add_host(name, group=REQUESTS)
+        self.inventory.set_variable(name, "flotta_request", without_templates(record))
+        self._construct(name)
+
+    def _construct(self, name: str) -> None:
+        """Set the variables and groups that the user composed."""
+        wanted = {
+            option: self.get_option(option) for option in ("compose", "groups", "keyed_groups")
+        }
+        if not any(wanted.values()):
+            return
+        strict, variables = self.get_option("strict"), self.inventory.get_host(name).get_vars()
+        self._set_composite_vars(wanted["compose"], variables, name, strict=strict)
+        self._add_host_to_composed_groups(wanted["groups"], variables, name, strict=strict)
+        self._add_host_to_keyed_groups(wanted["keyed_groups"], variables, name, strict=strict)
+
+    def _warn(self, names: _fleet_names.HostNames, groups: _fleet_groups.GroupNames) -> None:
+        if names.renamed:
+            self.display.warning(_fleet_names.describe_renamed(names.renamed))
+        if names.left_out:
+            self.display.warning(_fleet_names.describe_left_out(names.left_out))
+        if groups.mixed:
+            self.display.warning(printable_lines(_fleet_groups.describe_mixed(groups.mixed)))
+
+
+@contextlib.contextmanager
+def garbage_kept() -> Iterator[None]:
+    """Do not look for garbage meanwhile.
+
+    Objects of a large fleet have no cycles, and looking through all of them again and again takes as long as everything else here.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def without_templates(record: Record) -> Record:
+    """Return a record of which Ansible evaluates no text.
+
+    Since ansible-core 2.19 that is so for all text which is not marked as a template; before, each text is marked as none. Keys are names
+    that Kubernetes admits, which no template is.
+    """
+    if hasattr(BaseInventoryPlugin, "trusted_by_default"):
+        return record
+    from ansible.utils.unsafe_proxy import AnsibleUnsafeText  # noqa: PLC0415 - later releases deprecate it
+
+    def marked(value: Any) -> Any:
+        if type(value) is str:
+            return AnsibleUnsafeText(value)
+        if isinstance(value, dict):
+            return {key: marked(inner) for key, inner in value.items()}
+        return [marked(inner) for inner in value] if isinstance(value, list) else value
+
+    return {key: marked(value) for key, value in record.items()}
+
+
+def describe_missing(error: Exception) -> str:
+    """Return what is missing on the controller, and how to install it."""
+    if sys.version_info < (3, 11):
+        return f"flotta.edge.fleet needs Python 3.11 or newer, and Ansible runs in {sys.version.split()[0]}. Install Ansible in a newer one."
+    return (
+        f"flotta.edge.fleet needs the Python package kubernetes on the controller ({error}). "
+        f"Run {sys.executable} -m pip install kubernetes."
+    )
+
+
+def ask(question: Question) -> Found:
+    """Ask the resource API. Raises AnsibleParserError with a sentence."""
+    connection = api.Connection(question.kubeconfig, question.context)
+    try:
+        return asyncio.run(_fetch(question))
+    except ApiError as error:
+        raise AnsibleParserError(printable_lines(api.describe_error(error, connection))) from error
+    except ValueError as error:
+        raise AnsibleParserError(printable_lines(str(error))) from error
+
+
+async def _fetch(question: Question) -> Found:
+    devices: list[Record] = []
+    async with await Client.connect(question.kubeconfig, question.context) as client:
+        for namespace in question.namespaces or (None,):
+            pages = client.pages(
+                EDGE_DEVICE,
+                namespace,
+                label_selector=question.label_selector,
+                field_selector=question.field_selector,
+            )
+            async for page, _version in pages:
+                devices += [_device_record(device, question) for device in page]
+        asked = await client.list(SIGNED_REQUEST, REQUEST_NAMESPACE) if question.requests else ()
+    requests = [
+        _request_record(request, question)
+        for request in asked
+        if request_state(request) == WAITING_STATE
+    ]
+    wanted = question.namespaces
+    return Found(devices, [item for item in requests if not wanted or item["namespace"] in wanted])
+
+
+def _device_record(device: EdgeDevice, question: Question) -> Record:
+    return _fleet_records.device_record(device, device_state(device), question.hardware)
+
+
+def _request_record(request: SignedRequest, question: Question) -> Record:
+    withheld = annotations_of(request).get(APPROVAL_WITHHELD_ANNOTATION, "")
+    return _fleet_records.request_record(request, code_of(request), withheld, question.hardware)

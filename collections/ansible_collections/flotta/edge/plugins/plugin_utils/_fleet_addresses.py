@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, flotta.edge contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The address at which the controller reaches a device, among those that the device reported."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+# Interfaces of containers and loopback, which agents of other releases may report.
+SKIPPED = ("lo", "veth", "podman", "cni-", "docker", "br-", "virbr")
+MOST = 32  # addresses of one device
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+# Each kind of address by itself: what guesses the kind takes twice the time.
+VERSIONS: dict[str, Callable[[str], Address]] = {
+    "ipv4Addresses": ipaddress.IPv4Address,
+    "ipv6Addresses": ipaddress.IPv6Address,
+}
+
+
+def parse_networks(texts: Sequence[str]) -> list[Network]:
+    """Return the networks of these texts, such as `10.0.0.0/8`; raises ValueError with a sentence."""
+    return [_parse_network(str(text)) for text in texts]
+
+
+def _parse_network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError as error:
+        raise ValueError(
+            f"address_networks has {text}, which is not a network. Write it as 192.168.0.0/16 or fd00::/8."
+        ) from error
+
+
+def reported_addresses(interfaces: Sequence[object] | None) -> list[str]:
+    """Return the addresses at which a device may be reached, those of interfaces with a carrier first.
+
+    `interfaces` is `status.hardware.interfaces`. Loopback, link-local and multicast addresses are left out, and texts that are not addresses.
+    """
+    reported = [item for item in interfaces or () if isinstance(item, Mapping)]
+    usable = [item for item in reported if not str(item.get("name") or "").startswith(SKIPPED)]
+    usable.sort(key=lambda item: item.get("hasCarrier") is False)
+    found = (address for item in usable for address in _addresses_of(item))
+    return list(dict.fromkeys(islice(found, MOST)))
+
+
+def choose_address(addresses: Sequence[str], networks: Sequence[Network]) -> str | None:
+    """Return the first address in the first network that has one, None if there is none."""
+    return next((text for network in networks for text in addresses if _has(network, text)), None)
+
+
+def _has(network: Network, address: str) -> bool:
+    if (":" in address) != (network.version == 6):
+        return False
+    return network.prefixlen == 0 or ipaddress.ip_address(address) in network
+
+
+def _addresses_of(interface: Mapping[str, Any]) -> Iterator[str]:
+    for field, parse in VERSIONS.items():
+        for text in interface.get(field) or ():
+            address = str(text).partition("/")[0]
+            if "%" not in address and _is_reachable(address, parse):  # a zone is any text
+                yield address
+
+
+def _is_reachable(text: str, parse: Callable[[str], Address]) -> bool:
+    try:
+        address = parse(text)
+    except ValueError:
+        return False
+    return not (
+        address.is_loopback
+        or address.is_link_local
+        or address.is_multicast
+        or address.is_unspecified
+    )

@@ -1,0 +1,265 @@
+"""The inventory plugin `flotta.edge.fleet`: Ansible as a process against the embedded engine."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from contract.api import MERGE, Api
+from contract.engine import Engine
+from flotta.identity.authority import Authority
+
+ROOT = Path(__file__).parents[2]
+GROUP = "/apis/management.project-flotta.io/v1alpha1"
+# What a device may report: Ansible would run it if it took it for a template.
+TEMPLATE = "{{ lookup('pipe', 'touch evaluated') }}"
+INTERFACES = [{"name": "eth0", "flags": [], "ipv4Addresses": ["192.0.2.7/24"]}]
+
+
+class Site:
+    """An engine with some devices, and a folder for inventories."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "engine").mkdir()
+        self.engine = Engine(folder / "engine")
+        self.engine.start()
+        self.kubeconfig = str(self.engine.kubeconfig("admin"))
+        (folder / "ansible.cfg").write_text("[inventory]\nany_unparsed_is_failed = true\n")
+
+    def fill(self) -> None:
+        """Make devices and a request."""
+        self.api = Api(Path(self.kubeconfig))
+        for namespace in ("north", "south"):
+            self.create("/api/v1/namespaces", "Namespace", {"metadata": {"name": namespace}})
+        till = {"role": "till", "flotta/member-of": "shops"}
+        ready = {"conditions": [condition("Ready")], "phase": "up"}
+        self.device("north", "till-1", till, {**ready, "workloads": [{"name": "os-stats"}]})
+        self.device("south", "till-1", {"role": "till"})
+        self.device("south", "localhost", {})
+        hostile = {"hostname": TEMPLATE, "disks": [], "gpus": [], "interfaces": INTERFACES}
+        self.device(
+            "south", "camera-1", {"role": "camera"}, {"hardware": hostile, "phase": TEMPLATE}
+        )
+        features = {"hardware": {**hostile, "interfaces": []}}
+        spec = {"targetNamespace": "south", "approved": False, "features": features}
+        self.create(
+            f"{GROUP}/namespaces/default/edgedevicesignedrequest",
+            "EdgeDeviceSignedRequest",
+            {"metadata": {"name": "camera-2"}, "spec": spec},
+        )
+
+    def device(self, namespace: str, name: str, labels: dict[str, str], status: Any = None) -> None:
+        path = f"{GROUP}/namespaces/{namespace}/edgedevices"
+        self.create(path, "EdgeDevice", {"metadata": {"name": name, "labels": labels}, "spec": {}})
+        if status:
+            done = self.api.request("PATCH", f"{path}/{name}/status", {"status": status}, MERGE)
+            assert done.status == 200, done.body
+
+    def create(self, path: str, kind: str, body: dict[str, Any]) -> None:
+        version = path.removeprefix("/apis/").split("/namespaces")[0].removeprefix("/api/")
+        done = self.api.request("POST", path, {"apiVersion": version, "kind": kind, **body})
+        assert done.status == 201, done.body
+
+    def source(self, name: str, **options: Any) -> Path:
+        """Write an inventory file."""
+        given = {"plugin": "flotta.edge.fleet", "kubeconfig": self.kubeconfig, **options}
+        path = self.folder / f"{name}.flotta.yml"
+        path.write_text(json.dumps(given))
+        return path
+
+    def ansible(self, program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", f"ansible.cli.{program}", *map(str, arguments)],
+            cwd=self.folder,
+            env={
+                **{key: value for key, value in os.environ.items() if key != "KUBECONFIG"},
+                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+                "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
+                "ANSIBLE_HOME": str(self.folder / "home"),
+                "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+                "ANSIBLE_NOCOLOR": "1",
+                "NO_COLOR": "1",
+            },
+            capture_output=True,
+            text=True,
+        )
+
+    def inventory(self, *arguments: object) -> tuple[dict[str, Any], str]:
+        """Return what ansible-inventory lists, and its warnings."""
+        options = [part for source in arguments for part in ("-i", source)]
+        done = self.ansible("inventory", "--list", *options)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout, object_hook=plain), " ".join(done.stderr.split())
+
+    def refusal(self, source: Path) -> str:
+        """Return why Ansible cannot read a source."""
+        done = self.ansible("inventory", "--list", "-i", source)
+        assert done.returncode != 0, done.stdout
+        assert "Traceback" not in done.stderr
+        return " ".join(done.stderr.split())
+
+
+def plain(value: dict[str, Any]) -> Any:
+    """Return a text that Ansible marks as none of its templates, or the value."""
+    return value["__ansible_unsafe"] if set(value) == {"__ansible_unsafe"} else value
+
+
+def condition(kind: str) -> dict[str, str]:
+    words = {"type": kind, "status": "True", "reason": "Heard", "message": "It is there."}
+    return {**words, "lastTransitionTime": "2026-05-01T12:00:00Z"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("inventory"))
+    try:
+        site.fill()
+        yield site
+    finally:
+        site.engine.stop()
+
+
+def hosts(listed: dict[str, Any], group: str) -> list[str]:
+    return sorted(listed.get(group, {}).get("hosts", []))
+
+
+def test_devices_are_hosts_with_groups_and_what_the_control_plane_knows(site: Site) -> None:
+    listed, said = site.inventory(site.source("all", control_plane_host="plane", requests=True))
+    names = ["camera-1", "north_till-1", "south_localhost", "south_till-1"]
+    assert hosts(listed, "flotta_devices") == names
+    assert hosts(listed, "flotta_control_plane") == ["plane"]
+    assert hosts(listed, "label_role_till") == ["north_till-1", "south_till-1"]
+    for group in ("set_shops", "workload_os_stats", "phase_up", "state_ready", "namespace_north"):
+        assert hosts(listed, group) == ["north_till-1"], group
+    variables = listed["_meta"]["hostvars"]
+    till, camera = variables["north_till-1"], variables["camera-1"]
+    assert (till["device_id"], till["device_namespace"]) == ("till-1", "north")
+    assert till["flotta_device"]["ready"] is True
+    assert till["flotta_device"]["conditions"]["Ready"]["reason"] == "Heard"
+    assert "ansible_host" not in till
+    assert camera["ansible_host"] == "192.0.2.7"
+    assert hosts(listed, "flotta_requests") == ["camera-2"]
+    assert variables["camera-2"]["flotta_request"]["namespace"] == "south"
+    assert "north_till-1, south_localhost, south_till-1 have the namespace in the name" in said
+
+
+def test_what_devices_write_is_never_a_template(site: Site) -> None:
+    source = site.source(
+        "hostile",
+        namespaces=["south"],
+        requests=True,
+        compose={"copied": "flotta_device.hardware.hostname", "joined": "copied ~ '!'"},
+        groups={"odd": "'lookup' in flotta_device.phase"},
+        keyed_groups=[{"key": "flotta_device.phase", "prefix": "keyed"}],
+    )
+    play = {
+        "hosts": "flotta_devices:flotta_requests",
+        "connection": "local",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "ansible.builtin.copy": {
+                    "content": "{{ flotta_device.hardware.hostname }} {{ copied }} "
+                    "{{ hostvars['camera-1'] | to_json }} {{ joined | default('') }}",
+                    "dest": "{{ playbook_dir }}/copied",
+                },
+                "when": "inventory_hostname == 'camera-1'",
+            },
+            {
+                "ansible.builtin.debug": {"msg": "{{ hostvars[inventory_hostname] }}"},
+                "vars": {"ansible_connection": "local"},
+            },
+        ],
+    }
+    (site.folder / "play.json").write_text(json.dumps([play]))
+    done = site.ansible("playbook", "-i", source, "play.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (site.folder / "copied").read_text().count("touch evaluated") >= 4
+    assert not (site.folder / "evaluated").exists()
+    graph = site.ansible("inventory", "--graph", "-i", source).stdout
+    assert "@odd:" in graph
+    assert "@keyed____lookup__pipe" in graph
+    assert not (site.folder / "evaluated").exists()
+
+
+def test_selection_names_and_other_sources_decide_which_hosts_there_are(site: Site) -> None:
+    (site.folder / "static.ini").write_text("camera-1 ansible_host=198.51.100.1\n[shops]\ndesk\n")
+    one, said = site.inventory(
+        site.folder / "static.ini",
+        site.source("south", namespaces=["south"], label_selector="role", group_by=["label"]),
+    )
+    assert hosts(one, "flotta_devices") == ["south_camera-1", "till-1"]
+    assert one["_meta"]["hostvars"]["camera-1"] == {"ansible_host": "198.51.100.1"}
+    assert "south_camera-1 has the namespace in the name" in said
+    assert "namespace_south" not in one
+    two, said = site.inventory(
+        site.source(
+            "named", hostname="namespaced", hostname_prefix="eu-", states=["ready"], hardware=[]
+        )
+    )
+    assert hosts(two, "flotta_devices") == ["eu-north_till-1"]
+    assert two["_meta"]["hostvars"]["eu-north_till-1"]["flotta_device"]["hardware"] == {}
+    assert "WARNING" not in said
+
+
+def test_failure_says_what_to_do(site: Site, tmp_path: Path) -> None:
+    missing = site.refusal(site.source("missing", kubeconfig="nowhere"))
+    assert f"There is no kubeconfig {site.folder}/nowhere on this machine" in missing
+    stranger = site.engine.kubeconfig("stranger", [])
+    forbidden = site.refusal(site.source("forbidden", kubeconfig=str(stranger)))
+    assert "does not have the permission" in forbidden
+    assert "Use the kubeconfig of an administrator" in forbidden
+    other = Authority.create("other").certificate_pem
+    untrusted = tmp_path / "untrusted"
+    untrusted.write_text(with_authority(Path(site.kubeconfig).read_text(), other))
+    tls = site.refusal(site.source("untrusted", kubeconfig=str(untrusted)))
+    assert "CERTIFICATE_VERIFY_FAILED" in tls
+    selector = site.refusal(site.source("selector", label_selector="role in ("))
+    assert "The resource API refused the request" in selector
+    network = site.refusal(site.source("network", address_networks=["10.0.0.0/33"]))
+    assert "10.0.0.0/33, which is not a network" in network
+
+
+def with_authority(kubeconfig: str, certificate: bytes) -> str:
+    content = yaml.safe_load(kubeconfig)
+    encoded = base64.b64encode(certificate).decode()
+    content["clusters"][0]["cluster"]["certificate-authority-data"] = encoded
+    return yaml.safe_dump(content)
+
+
+def test_file_of_another_name_is_not_of_this_plugin(site: Site) -> None:
+    path = site.source("all").rename(site.folder / "other.yml")
+    assert "could not be verified by inventory plugin" in site.refusal(path)
+
+
+def test_warm_cache_makes_no_request_and_is_of_one_question(site: Site, tmp_path: Path) -> None:
+    options = {
+        "cache": True,
+        "cache_plugin": "ansible.builtin.jsonfile",
+        "cache_connection": str(tmp_path / "cache"),
+        "hostname": "namespaced",
+    }
+    cached = site.source("cached", **options)
+    first, _ = site.inventory(cached)
+    site.engine.stop()
+    try:
+        assert site.inventory(cached)[0] == first
+        (site.folder / "nothing.json").write_text('[{"hosts": "all", "gather_facts": false}]')
+        flushed = site.ansible("playbook", "-i", cached, "--flush-cache", "nothing.json")
+        assert flushed.returncode != 0
+        assert "does not answer" in " ".join(flushed.stderr.split())
+        other = site.source("cached", **options, namespaces=["south"])
+        assert "does not answer" in site.refusal(other)
+    finally:
+        site.engine.start()
+    assert hosts(site.inventory(other)[0], "flotta_devices") != hosts(first, "flotta_devices")
