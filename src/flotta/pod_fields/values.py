@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def between(low: int, high: int, words: str = "") -> Values:
     return Values(
         f"self >= {low} && self <= {high}",
         words or f"{low} to {high}",
-        lambda value: type(value) is int and low <= value <= high,
+        lambda value: _is_integer(value) and low <= value <= high,
         {"minimum": low, "maximum": high},
     )
 
@@ -74,6 +74,11 @@ def keys_matching(pattern: str, words: str) -> Values:
 def _quote(pattern: str) -> str:
     """Return a whole pattern as a text of CEL, where a backslash begins an escape sequence."""
     return '"^({})$"'.format(pattern.replace("\\", "\\\\"))
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
+    """Tell whether a value is an integer; Python counts booleans as such."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 NO_VALUE = Values("false", "", lambda _: False)
