@@ -14,7 +14,7 @@ from typing import Literal
 
 import yaml
 
-from flotta.fleet.presence import DEFAULT_PERIOD
+from flotta.fleet.heartbeat_settings import heartbeat_settings
 from flotta.fleet.references import (
     BrokenReference,
     ObjectSource,
@@ -58,12 +58,11 @@ ALLOW_LIST_KEY = "metrics_list.yaml"
 
 def render_heartbeat(spec: DeviceSettings) -> HeartbeatConfiguration:
     """Return how often the device reports, and whether with its hardware."""
-    section = spec.get("heartbeat") or {}
-    profile = section.get("hardwareProfile") or {}
+    settings = heartbeat_settings(spec)
     return HeartbeatConfiguration(
-        period_seconds=section.get("periodSeconds") or DEFAULT_PERIOD,
+        period_seconds=settings.period,
         hardware_profile=HardwareProfileConfiguration(
-            include=bool(profile.get("include")), scope=profile.get("scope") or ""
+            include=settings.include_hardware, scope=settings.hardware_scope
         ),
     )
 

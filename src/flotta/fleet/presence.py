@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from flotta.fleet.heartbeat_settings import heartbeat_settings
 from flotta.protocol.reasons.conditions import DEGRADED, HEARTBEAT_MISSED, HEARTBEAT_RECEIVED
 from flotta.resources.conditions import READY, condition_status, with_condition
 from flotta.resources.objects.device_settings import DeviceSettings
@@ -14,7 +15,6 @@ from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
 from flotta.resources.views import spec_of
 from flotta.rfc3339 import format_time, parse_time
 
-DEFAULT_PERIOD = 60  # seconds between heartbeats, if the settings do not say it
 MISSED_PERIODS = 3  # heartbeats that may be missed before a device counts as silent
 WRITE_PERIODS = 2  # lastSeenTime is written at most once in this many periods
 
@@ -89,4 +89,4 @@ def is_silent(
 def heartbeat_period(device: EdgeDevice, spec: DeviceSettings | None = None) -> float:
     """Return the heartbeat period of a device in seconds; `spec` is that of its set, if any."""
     section = spec_of(device) if spec is None else spec
-    return float((section.get("heartbeat") or {}).get("periodSeconds") or DEFAULT_PERIOD)
+    return float(heartbeat_settings(section).period)

@@ -10,7 +10,13 @@ from flotta.backoff import Backoff
 from flotta.edge_api.backends.crd.events import EVENTS_PER_HEARTBEAT
 from flotta.edge_api.backends.crd.presence import CHECK_INTERVAL
 from flotta.edge_api.settings import Settings as EdgeApiSettings
-from flotta.fleet import device_settings, hardware_labels, presence, rendering
+from flotta.fleet import (
+    device_settings,
+    hardware_labels,
+    heartbeat_settings,
+    presence,
+    rendering,
+)
 from flotta.migration import manifests
 from flotta.operator.controllers.device import bucket_claims
 from flotta.operator.controllers.workload import MAX_CAUSE
@@ -58,7 +64,7 @@ def test_conversions_are_listed() -> None:
     "phrase",
     [
         f"first {rendering.VERSION_LENGTH} hexadecimal digits",
-        f"or {presence.DEFAULT_PERIOD} if the set does not have one",
+        f"or {heartbeat_settings.DEFAULT_PERIOD} if the set does not have one",
         f"`requestNumSamples` ({device_settings.DEFAULT_SAMPLES})",
         f"`timeoutSeconds` ({device_settings.DEFAULT_RECEIVER_TIMEOUT})",
         f"in KiB ({device_settings.DEFAULT_BUFFER})",

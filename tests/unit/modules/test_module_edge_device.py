@@ -90,6 +90,21 @@ def test_a_device_that_is_silent_gives_reason_and_code(client: MemoryClient) -> 
     assert answer["reason"] == "HeartbeatMissed"
 
 
+@pytest.mark.parametrize(
+    ("labels", "period", "waits"),
+    [({}, 30, True), ({}, 5, False), ({"flotta/member-of": "north"}, 30, False)],
+)
+def test_a_heartbeat_that_changes_is_waited_for_until_the_device_has_it(
+    client: MemoryClient, labels: dict[str, str], period: int, waits: bool
+) -> None:
+    status = {**READY, "lastSyncedResourceVersion": "1a"}
+    client.have(EDGE_DEVICE, "till-1", metadata={"labels": labels}, spec=HEARTBEAT, status=status)
+    spec = {"heartbeat": {"periodSeconds": period}}
+    answer = run("edge_device", name="till-1", spec=spec, wait=True, wait_timeout=0)
+    assert ("has not taken over its heartbeat within 0 s" in answer.get("msg", "")) == waits
+    assert not run("edge_device", name="till-1", spec=spec, wait=True, wait_timeout=0)["changed"]
+
+
 def test_a_reason_of_a_quarantine_is_recorded_and_kept(client: MemoryClient) -> None:
     client.have(EDGE_DEVICE, "till-1", spec={})
     lost = {"name": "till-1", "quarantined": True, "quarantine_reason": "lost"}

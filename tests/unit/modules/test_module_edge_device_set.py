@@ -116,3 +116,62 @@ def test_who_may_not_read_devices_waits_for_the_operator_alone(
 
     monkeypatch.setattr(client, "list", refuse)
     assert "device_set" in waited(client, {"observedGeneration": 2, "conditions": [ACCEPTED]})
+
+
+def reports(client: MemoryClient, name: str, version: str, **content: Any) -> None:
+    """Have a member that is online and reports this version."""
+    status = {"conditions": [{"type": "Ready", "status": "True"}]}
+    status["lastSyncedResourceVersion"] = version
+    metadata = {"labels": {"flotta/member-of": "north"}, **content.pop("metadata", {})}
+    client.have(
+        EDGE_DEVICE, name, **{"metadata": metadata, "spec": {}, "status": status, **content}
+    )
+
+
+def changed_heartbeat(client: MemoryClient, period: int) -> dict[str, Any]:
+    """Return what the module says of another heartbeat that the operator accepts at once."""
+    accepted = {"observedGeneration": 0, "conditions": [ACCEPTED]}
+    client.objects["EdgeDeviceSet", "default", "north"]["status"] = accepted
+    return made(spec={"heartbeat": {"periodSeconds": period}}, wait=True, wait_timeout=0)
+
+
+def test_members_that_are_online_are_waited_for_until_they_have_another_heartbeat(
+    client: MemoryClient,
+) -> None:
+    made(spec=HEARTBEAT)
+    reports(client, "till-1", "1a")
+    reports(client, "without-versions", "")
+    withheld = {"management.project-flotta.io/configuration-withheld": "true"}
+    reports(client, "withheld", "1b", metadata={"annotations": withheld})
+    reports(client, "lost", "1c", spec={"quarantine": {}})
+    answer = changed_heartbeat(client, 60)
+    assert "1 members of EdgeDeviceSet north that are online have not taken over" in answer["msg"]
+    assert "after 0 s: till-1. On such a device" in answer["msg"]
+
+
+def test_a_member_that_reports_another_version_has_taken_the_heartbeat_over(
+    client: MemoryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(spec=HEARTBEAT)
+    reports(client, "till-1", "1a")
+    replace = client.replace
+
+    async def replace_and_report(*arguments: Any) -> Any:
+        reports(client, "till-1", "2a")
+        return await replace(*arguments)
+
+    monkeypatch.setattr(client, "replace", replace_and_report)
+    assert changed_heartbeat(client, 60)["changed"]
+
+
+def test_a_default_that_is_written_is_not_waited_for(client: MemoryClient) -> None:
+    made(spec={})
+    reports(client, "till-1", "1a")
+    assert changed_heartbeat(client, 60)["changed"]
+
+
+def test_the_own_settings_of_members_count_for_a_new_set(client: MemoryClient) -> None:
+    spec = {"heartbeat": {"periodSeconds": 30}}
+    reports(client, "till-1", "1a", spec=spec)
+    answer = made(spec=spec, wait=True, wait_timeout=0)
+    assert "have not taken over" not in answer["msg"]  # but the operator has not looked

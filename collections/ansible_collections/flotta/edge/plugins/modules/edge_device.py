@@ -78,6 +78,7 @@ options:
     description:
       - Whether to wait until the device is ready, that is, until the control plane receives its heartbeats. With
         O(state=absent), until the EdgeDevice is removed.
+      - If the task changes the heartbeat of a device without a set, also until the device has taken it over.
     type: bool
     default: false
   wait_timeout:
@@ -220,12 +221,20 @@ reason:
   sample: WaitingForApproval
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
 from ansible_collections.flotta.edge.plugins.module_utils._manifests import ManifestModule, Wanted
 from ansible_collections.flotta.edge.plugins.module_utils._options import DEVICE_SETTINGS
+from ansible_collections.flotta.edge.plugins.module_utils._takeovers import (
+    applied_version,
+    is_late,
+    is_online,
+    must_take_over,
+)
 
 try:
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.cli.adoption import (
@@ -261,12 +270,15 @@ try:
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.conditions import (
         READY,
-        condition_status,
         find_condition,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
         EDGE_DEVICE,
+        MEMBER_LABEL,
         SIGNED_REQUEST,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.device_settings import (
+        DeviceSettings,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.devices import (
         EdgeDevice,
@@ -306,9 +318,16 @@ def changeable_part(device: EdgeDevice) -> Manifest:
     return {"labels": labels_of(device), "spec": spec_of(device)}
 
 
-def is_ready(device: EdgeDevice) -> bool:
-    """Tell whether the control plane receives heartbeats of the device."""
-    return condition_status(conditions_of(device), READY) == "True"
+def former_version(
+    device: EdgeDevice, labels: Mapping[str, str], spec: DeviceSettings
+) -> str | None:
+    """Return the version of the configuration that a device no longer reports once it has the heartbeat of `spec`.
+
+    None for a device whose heartbeat does not change; that of a member of a set is the set's.
+    """
+    in_set = MEMBER_LABEL in {**labels_of(device), **labels}
+    changes = not in_set and must_take_over(device, spec_of(device), spec)
+    return applied_version(device) if changes else None
 
 
 def is_own_request(request: SignedRequest | None, namespace: str) -> bool:
@@ -326,6 +345,9 @@ class WantedDevice:
         self.parameters = parameters
         self.name, self.namespace = wanted.name, wanted.namespace
         self.seen: EdgeDevice | None = None  # while the module waits: as last read
+        self.former: str | None = (
+            None  # version of the configuration that must not be reported any more
+        )
 
     async def ensure_present(self) -> Manifest:
         """Configure the device as desired; return the result of the module."""
@@ -334,9 +356,10 @@ class WantedDevice:
         if device is None:  # check mode only
             return {"changed": True, "diff": api.make_diff(None, self.make_part({}))}
         before = changeable_part(device)
-        after = self.make_part(before)
+        after: Any = self.make_part(before)
         changed = before != after or self.must_annotate(device)
         if changed and not self.module.check_mode:
+            self.former = former_version(device, after["labels"], after["spec"])
             device = await self.client.merge_patch(
                 EDGE_DEVICE, self.name, self.namespace, self.make_patch()
             )
@@ -354,11 +377,10 @@ class WantedDevice:
         metadata = {"labels": self.wanted.labels, "annotations": self.wanted.annotations}
         return {"metadata": metadata, "spec": self.wanted.spec or {}}
 
-    def make_part(self, before: Manifest) -> Manifest:
+    def make_part(self, before: Manifest) -> Any:
         """Return the part of the device that this module can change, as it is desired."""
         patch = {"labels": self.wanted.labels, "spec": self.wanted.spec or {}}
-        part: Manifest = apply_merge_patch(before, patch)
-        return part
+        return apply_merge_patch(before, patch)
 
     def must_annotate(self, device: EdgeDevice) -> bool:
         """Tell whether the device does not have the annotations of a definition."""
@@ -464,9 +486,14 @@ class WantedDevice:
         return device
 
     async def find_ready(self) -> EdgeDevice | None:
-        """Return the device if it is ready."""
+        """Return the device if it is ready, and has taken over its heartbeat."""
         self.seen = await self.find()
-        return self.seen if self.seen and is_ready(self.seen) else None
+        ready = self.seen is not None and is_online(self.seen) and not self.is_late(self.seen)
+        return self.seen if ready else None
+
+    def is_late(self, device: EdgeDevice) -> bool:
+        """Tell whether the device still has the heartbeat that the task changed."""
+        return self.former is not None and is_late(device, self.former)
 
     async def describe_silence(self) -> api.Delayed:
         """Return why the device is not ready."""
@@ -479,6 +506,10 @@ class WantedDevice:
         if ready is None:
             return api.Delayed(
                 f"Device {self.name} registered but sent no heartbeat within {seconds}. {WHERE_TO_LOOK}"
+            )
+        if self.is_late(self.seen):
+            return api.Delayed(
+                f"Device {self.name} is ready but has not taken over its heartbeat within {seconds}. {WHERE_TO_LOOK}"
             )
         message = ready.get("message", "").rstrip(".")
         return api.Delayed(

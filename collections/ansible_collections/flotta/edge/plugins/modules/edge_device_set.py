@@ -42,9 +42,8 @@ options:
     default: present
   wait:
     description:
-      - Whether to wait until the operator has accepted the settings, and no member that is online says that it cannot get a part of them,
-        for example because a Secret does not exist. Members take the settings over with their next request, which usually waits
-        at the Edge API already.
+      - Whether to wait until the operator has accepted the settings, and no member that is online lacks a part of them, for example
+        because a Secret does not exist. If the task changes the heartbeat, also until each member that is online has taken it over.
       - With O(state=absent), until the EdgeDeviceSet is removed.
     type: bool
     default: false
@@ -152,11 +151,18 @@ reason:
   sample: StorageContradiction
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
 from ansible_collections.flotta.edge.plugins.module_utils._manifests import ManifestModule
 from ansible_collections.flotta.edge.plugins.module_utils._options import DEVICE_SETTINGS
+from ansible_collections.flotta.edge.plugins.module_utils._takeovers import (
+    applied_version,
+    is_late,
+    is_online,
+    must_take_over,
+)
 from ansible_collections.flotta.edge.plugins.module_utils._whole_objects import (
     WholeObject,
     is_observed,
@@ -170,8 +176,6 @@ try:
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.conditions import (
         ACCEPTED,
         CONFIGURED,
-        READY,
-        condition_status,
         find_condition,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
@@ -192,6 +196,7 @@ try:
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.views import (
         conditions_of,
         name_of,
+        spec_of,
         status_of,
     )
 except api.UNUSABLE as error:
@@ -213,11 +218,22 @@ def missing_parts(device: EdgeDevice) -> list[str]:
     configured = find_condition(conditions, CONFIGURED)
     if configured is None or configured["status"] != "False":
         return []
-    if condition_status(conditions, READY) != "True":
+    if not is_online(device):
         return []
     workloads = tuple(f"{entry['name']}: " for entry in status.get("workloads") or ())
     lines = configured.get("message", "").splitlines()
     return [line for line in lines if not line.startswith(workloads)]
+
+
+def former_versions(
+    members: Sequence[EdgeDevice], old: EdgeDeviceSet | None, new: EdgeDeviceSet
+) -> dict[str, str]:
+    """Return what the members that get another heartbeat report so far; without a set, their own settings were in effect."""
+    return {
+        name_of(device): applied_version(device)
+        for device in members
+        if must_take_over(device, spec_of(old) if old else spec_of(device), spec_of(new))
+    }
 
 
 class WantedSet(WholeObject):
@@ -225,28 +241,41 @@ class WantedSet(WholeObject):
 
     seen: EdgeDeviceSet | None = None  # while the module waits: as last read
     lacking: list[EdgeDevice]  # the members that lacked something then
+    late: list[EdgeDevice]  # those that had not taken over the heartbeat
+    former: dict[
+        str, str
+    ]  # what these reported before the change: name → version of the configuration
 
     async def work(self, state: str) -> Manifest:
         """Create, change or remove the set as desired; return the result of the module."""
         if state == "absent":
             change = await self.ensure_absent()
             return {"changed": change.changed, "diff": change.diff}
+        waits = self.waiting.wait and not self.module.check_mode
+        old, members = await self.find(), await self.read_members() if waits else []
         change = await self.ensure_present()
         device_set = change.obj
-        if self.waiting.wait and not self.module.check_mode:
+        if waits:
+            self.former = former_versions(members, old, device_set)
             device_set = await api.wait_until(
                 self.waiting, self.find_in_effect, self.describe_delay
             )
         return {"changed": change.changed, "device_set": device_set, "diff": change.diff}
 
     async def find_in_effect(self) -> EdgeDeviceSet | None:
-        """Return the set if the operator has accepted it and no member that is online lacks a part."""
-        self.seen, self.lacking = await self.find(), []
+        """Return the set if the operator has accepted it and every member that is online has all of it."""
+        self.seen, self.lacking, self.late = await self.find(), [], []
         accepted = self.accepted()
         if self.seen is None or accepted is None or accepted["status"] != "True":
             return None
-        self.lacking = [device for device in await self.read_members() if missing_parts(device)]
-        return None if self.lacking else self.seen
+        members = await self.read_members()
+        self.lacking = [device for device in members if missing_parts(device)]
+        self.late = [
+            device
+            for device in members
+            if name_of(device) in self.former and is_late(device, self.former[name_of(device)])
+        ]
+        return None if self.lacking or self.late else self.seen
 
     def accepted(self) -> Condition | None:
         """Return the operator's judgement about the present settings, None if it has not judged them yet."""
@@ -280,9 +309,17 @@ class WantedSet(WholeObject):
             message = accepted.get("message", "").rstrip(".")
             text = f"EdgeDeviceSet {name} is not accepted: {message}."
             return api.Delayed(text, accepted.get("reason"))
-        return self.describe_members()
+        return self.describe_lacking() if self.lacking else self.describe_late()
 
-    def describe_members(self) -> api.Delayed:
+    def describe_late(self) -> api.Delayed:
+        """Return which members still have the former heartbeat."""
+        names = ", ".join(name_of(device) for device in self.late[:NAMED])
+        return api.Delayed(
+            f"{len(self.late)} members of EdgeDeviceSet {self.wanted.name} that are online have not taken over its heartbeat after "
+            f"{self.waiting.wait_timeout} s: {names}. On such a device, run: journalctl -u flotta-device-worker"
+        )
+
+    def describe_lacking(self) -> api.Delayed:
         """Return what the members that are online lack, of the first of them."""
         sentences = [
             f"{name_of(device)}: {'; '.join(line.rstrip('.') for line in missing_parts(device))}."

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from ..fleet.heartbeat_settings import heartbeat_settings
 from ..protocol.reasons.conditions import DEGRADED, HEARTBEAT_MISSED, HEARTBEAT_RECEIVED
 from ..resources.conditions import READY, condition_status, with_condition
 from ..resources.objects.device_settings import DeviceSettings
@@ -20,7 +21,6 @@ from ..resources.objects.devices import EdgeDevice, EdgeDeviceStatus
 from ..resources.views import spec_of
 from ..rfc3339 import format_time, parse_time
 
-DEFAULT_PERIOD = 60  # seconds between heartbeats, if the settings do not say it
 MISSED_PERIODS = 3  # heartbeats that may be missed before a device counts as silent
 WRITE_PERIODS = 2  # lastSeenTime is written at most once in this many periods
 
@@ -95,4 +95,4 @@ def is_silent(
 def heartbeat_period(device: EdgeDevice, spec: DeviceSettings | None = None) -> float:
     """Return the heartbeat period of a device in seconds; `spec` is that of its set, if any."""
     section = spec_of(device) if spec is None else spec
-    return float((section.get("heartbeat") or {}).get("periodSeconds") or DEFAULT_PERIOD)
+    return float(heartbeat_settings(section).period)
