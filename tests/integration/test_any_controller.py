@@ -6,6 +6,7 @@ It has the collection from its artifact, and nothing of flotta.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
@@ -67,6 +68,20 @@ async def test_it_manages_a_fleet_on_each_engine(
         done = await asyncio.to_thread(controller.play, PLAYBOOK, hosts)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PRIVATE KEY" not in done.stdout + done.stderr
+    assert {host["joined"] for host in hosts.values()} <= read_inventory(controller, sites)
+
+
+def read_inventory(controller: BareController, sites: dict[str, Site]) -> set[str]:
+    """Return the devices of all engines as Ansible finds them."""
+    options = []
+    for engine, site in sites.items():
+        file = controller.folder / f"{engine}.flotta.yml"
+        source = {"plugin": "flotta.edge.fleet", "kubeconfig": str(site.kubeconfig)}
+        file.write_text(json.dumps(source))
+        options += ["--inventory", str(file)]
+    done = controller.ansible("inventory", *options, "--list")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return set(json.loads(done.stdout)["flotta_devices"]["hosts"])
 
 
 async def devices_of(site: Site, stack: AsyncExitStack) -> dict[str, str]:
