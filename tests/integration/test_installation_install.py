@@ -147,16 +147,17 @@ async def test_an_object_that_was_created_again_is_not_removed(place: Place) -> 
 
 
 @pytest.mark.parametrize(
-    ("waiting", "sentence"),
+    ("said", "message", "sentence", "reason"),
     [
-        ({"reason": "ErrImagePull", "message": "no such image"}, "cannot get the image registry"),
-        ({"reason": "CrashLoopBackOff", "message": "back-off"}, r"keeps exiting.*logs --prev"),
-        ({"reason": "CreateContainerConfigError", "message": "no ConfigMap"}, "no ConfigMap"),
+        ("ErrImagePull", "no such image", "cannot get the image registry", "ImagePullBackOff"),
+        ("CrashLoopBackOff", "back-off", r"keeps exiting.*logs --prev", "CrashLoopBackOff"),
+        ("CreateContainerConfigError", "no map", "no map", "CreateContainerConfigError"),
     ],
 )
 async def test_pods_that_do_not_start_are_explained(
-    place: Place, waiting: Object, sentence: str
+    place: Place, said: str, message: str, sentence: str, reason: str
 ) -> None:
+    waiting = {"reason": said, "message": message}
     await place.present(image="registry.example/flotta:1")
     await place.pods_are_made()
     container = {"name": "operator", "image": "x", "imageID": "", "ready": False, "restartCount": 3}
@@ -164,6 +165,7 @@ async def test_pods_that_do_not_start_are_explained(
     with pytest.raises(InstallationError, match=sentence) as error:
         await place.present(image="registry.example/flotta:1", wait_timeout=2)
     assert "\n" not in str(error.value)
+    assert error.value.reason == reason
 
 
 async def in_force(place: Place, kind: Kind, name: str) -> bool:

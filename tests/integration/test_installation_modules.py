@@ -97,6 +97,7 @@ def test_a_server_that_does_not_answer_is_explained(
     result, _ = run("operator", kubeconfig=str(path))
     assert result["msg"].startswith("The Kubernetes API does not respond")
     assert "check the server's address in the kubeconfig" in result["msg"]
+    assert result["reason"] == "Unreachable"
 
 
 def test_a_bad_option_is_explained(kubernetes: KubernetesApi) -> None:

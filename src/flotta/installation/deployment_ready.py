@@ -104,35 +104,38 @@ class DeploymentReadiness:
         return sorted(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], reverse=True)
 
     async def _describe_failure(self, name: str, found: Diagnosis, when: str) -> InstallationError:
+        return InstallationError(await self._explain(name, found, when), found.reason)
+
+    async def _explain(self, name: str, found: Diagnosis, when: str) -> str:
         reason, said = found.reason, found.message.strip().rstrip(".")
         if reason == IMAGE_PULL_BACK_OFF:
-            return InstallationError(
+            return (
                 f"{name} is not ready {when}: the nodes cannot get the image {self._image} "
                 f"({said or reason}); load it on every node, or push it to a registry and set "
                 "image and image_pull_secrets"
             )
         if reason == OOM_KILLED:
             option = f"{name.removeprefix('flotta-').replace('-', '_')}_resources.memory_limit"
-            return InstallationError(
+            return (
                 f"{name} is not ready {when}: it was killed because it used more memory than its "
                 f"limit; raise {option}"
             )
         if reason in (CRASH_LOOP_BACK_OFF, "Error", COMPLETED):
             line = await self._read_last_log_line(name)
-            return InstallationError(
+            return (
                 f"{name} is not ready {when}: it keeps exiting"
                 f"{f'; its last log line is: {line}' if line else ''}; change the setting that it "
                 f"names, or look at: kubectl --namespace {self._namespace} logs --previous "
                 f"--selector {names.NAME}={name}"
             )
         if reason == FAILED_CREATE:
-            return InstallationError(
+            return (
                 f"{name} is not ready {when}: the cluster refuses its pods ({said}); "
                 "change the quota or policy that refuses them"
             )
         place = f"kubectl --namespace {self._namespace} describe pod --selector {names.NAME}={name}"
         because = f": {reason}{f' ({said})' if said else ''}" if reason else ""
-        return InstallationError(f"{name} is not ready {when}{because}; look at: {place}")
+        return f"{name} is not ready {when}{because}; look at: {place}"
 
     async def _read_last_log_line(self, name: str) -> str:
         """Return the last log line of a crashing pod; empty when the log cannot be read."""

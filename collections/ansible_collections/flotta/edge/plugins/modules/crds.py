@@ -86,6 +86,11 @@ previous_version:
   type: str
   returned: success
   sample: ""
+reason:
+  description: Code of the refusal of the API server.
+  type: str
+  returned: when the module fails and there is one
+  sample: Forbidden
 """
 
 from dataclasses import dataclass

@@ -444,16 +444,23 @@ versions:
       description: Release that was installed before.
       type: str
       returned: success
+      sample: 0.1.0
     previous_image:
       description: Container image before.
       type: str
       returned: with O(state=present)
+      sample: registry.example.com/flotta-edge-control-plane:0.1.0
 kept:
   description: Objects that were not removed because they are data of the fleet.
   type: list
   elements: str
   returned: with O(state=absent)
   sample: [Namespace flotta with Secret flotta/flotta-ca, 2 EdgeDevice]
+reason:
+  description: Code of what keeps a pod from starting, or of the refusal of the API server.
+  type: str
+  returned: when the module fails and there is one
+  sample: ImagePullBackOff
 """
 
 from collections.abc import Mapping

@@ -34,7 +34,14 @@ TERMINATING = (
 
 
 class InstallationError(ValueError):
-    """The installation cannot continue; the text is one sentence for the user."""
+    """The installation cannot continue; the text is one sentence for the user.
+
+    `reason` is the code of a pod's failure or of the server's refusal, "" if there is none.
+    """
+
+    def __init__(self, sentence: str, reason: str = "") -> None:
+        super().__init__(sentence)
+        self.reason = reason
 
 
 def describe_error(error: ApiError, doing: str = "") -> InstallationError:
@@ -63,7 +70,7 @@ def describe_error(error: ApiError, doing: str = "") -> InstallationError:
         text = f"The Kubernetes API refuses {what}: {error.message}{_suggest_port(error)}"
     else:
         text = f"The Kubernetes API answered{f' about {doing}' if doing else ''}: {error.message}"
-    return InstallationError(text)
+    return InstallationError(text, error.reason)
 
 
 def _describe_forbidden(error: Forbidden, doing: str) -> str:
