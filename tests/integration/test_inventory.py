@@ -23,6 +23,7 @@ GROUP = "/apis/management.project-flotta.io/v1alpha1"
 # What a device may report: Ansible would run it if it took it for a template.
 TEMPLATE = "{{ lookup('pipe', 'touch evaluated') }}"
 INTERFACES = [{"name": "eth0", "flags": [], "ipv4Addresses": ["192.0.2.7/24"]}]
+POD = {"spec": {"containers": [{"name": "c", "image": "localhost/w:1"}]}}
 
 
 class Site:
@@ -263,3 +264,31 @@ def test_warm_cache_makes_no_request_and_is_of_one_question(site: Site, tmp_path
     finally:
         site.engine.start()
     assert hosts(site.inventory(other)[0], "flotta_devices") != hosts(first, "flotta_devices")
+
+
+def test_playbooks_and_roles_of_the_collection_run_from_it(site: Site) -> None:
+    inventory = site.folder / "inventory"
+    variables = inventory / "group_vars"
+    variables.mkdir(parents=True)
+    source = site.source("roles", control_plane_host="plane", label_selector="role=till")
+    source.rename(inventory / "fleet.flotta.yml")
+    (variables / "all.json").write_text('{"ansible_connection": "local"}')
+    selector = {"deviceSelector": {"matchLabels": {"role": "till"}}}
+    plane = {
+        "operator_engine": "kubernetes",
+        "operator_kubernetes_kubeconfig": site.kubeconfig,
+        "operator_address": "plane.example",
+        "flotta_workloads": [{"name": "w", "spec": {**selector, "type": "pod", "pod": POD}}],
+    }
+    (variables / "flotta_control_plane.json").write_text(json.dumps(plane))
+    server = {"name": "flotta.edge.device", "tasks_from": "server", "public": True}
+    told = "{{ __device_name }} of {{ device_namespace }} is told {{ __device_server }}."
+    tasks = [{"ansible.builtin.include_role": server}, {"ansible.builtin.debug": {"msg": told}}]
+    devices = {"hosts": "flotta_devices", "gather_facts": False, "tasks": tasks}
+    plays = [{"ansible.builtin.import_playbook": "flotta.edge.workloads"}, devices]
+    (site.folder / "plays.json").write_text(json.dumps(plays))
+    done = site.ansible("playbook", "-i", inventory, "--check", "plays.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "changed: [plane] => (item=w)" in done.stdout
+    for namespace in ("north", "south"):
+        assert f"till-1 of {namespace} is told plane.example:30043." in done.stdout
