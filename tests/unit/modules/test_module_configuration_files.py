@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils import basic
 from module_run import run
 
 ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
@@ -32,6 +33,28 @@ def test_files_are_written_with_their_modes_and_left_alone(tmp_path: Path) -> No
     modes = [stat.S_IMODE(Path(file["path"]).stat().st_mode) for file in wanted]
     assert modes == [0o644, 0o600]
     assert sorted(os.listdir(tmp_path)) == ["deep", "secret.env"]
+
+
+def test_file_has_its_selinux_context_before_it_is_at_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A double of SELinux: this machine has none."""
+    given: list[list[str]] = []
+
+    def note(_: object, partial: str, context: list[str], changed: bool) -> bool:
+        assert (Path(partial).parent / "unit").exists() == ("old" in context)
+        given.append(context)
+        return changed
+
+    module = basic.AnsibleModule
+    monkeypatch.setattr(module, "selinux_enabled", lambda _: True)
+    monkeypatch.setattr(module, "selinux_context", lambda *_: ["old"])
+    monkeypatch.setattr(module, "selinux_default_context", lambda *_: ["default"])
+    monkeypatch.setattr(module, "set_context_if_different", note)
+    unit = {"path": str(tmp_path / "unit"), **ME}
+    for content in ("1", "2", "2"):
+        run("configuration_files", files=[{**unit, "content": content}])
+    assert given == [["default"], ["old"]]
 
 
 def test_a_mode_alone_is_a_change(tmp_path: Path) -> None:

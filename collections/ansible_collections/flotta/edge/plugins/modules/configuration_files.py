@@ -16,6 +16,9 @@ description:
     programs see either the old or the new content, and other users can never read a secret.
   - The content of a file that not every user may read counts as a secret. It appears in no result, difference or log,
     at any verbosity.
+  - With SELinux, a file keeps its context, and a new one gets that of its path.
+  - A part of the roles of this collection, for which one task has to do the work of many. Its options may change in any release. Use
+    M(ansible.builtin.copy) and M(ansible.builtin.template) in playbooks of your own.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
@@ -206,8 +209,11 @@ def wanted_state(module: AnsibleModule, file: WantedFile) -> State | None:
     return State(file.content.encode(), int(file.mode, 8), owner, group)
 
 
-def write(path: str, state: State) -> None:
-    """Write a temporary file in the same directory and rename it, so that no reader sees a part of it."""
+def write(module: AnsibleModule, path: str, state: State) -> None:
+    """Write a temporary file in the same directory and rename it, so that no reader sees a part of it.
+
+    Not by `module.atomic_move`: that gives a new secret the mode of the file that it replaces, until somebody changes it.
+    """
     folder = os.path.dirname(path)
     os.makedirs(folder, mode=0o755, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=folder, prefix=".flotta-")
@@ -218,10 +224,19 @@ def write(path: str, state: State) -> None:
             os.fchmod(stream.fileno(), state.mode)
             stream.flush()
             os.fsync(stream.fileno())
+        label(module, partial, path)
         os.replace(partial, path)
     except OSError:
         os.unlink(partial)
         raise
+
+
+def label(module: AnsibleModule, partial: str, path: str) -> None:
+    """Give a file the SELinux context of the one that it replaces, else the one that the policy has for its path."""
+    if module.selinux_enabled():
+        there = os.path.exists(path)
+        context = module.selinux_context(path) if there else module.selinux_default_context(path)
+        module.set_context_if_different(partial, context, False)
 
 
 def is_public(state: State | None) -> bool:
@@ -259,12 +274,12 @@ def plan(module: AnsibleModule, file: WantedFile) -> Change | None:
     return Change(file.path, before, after)
 
 
-def apply(change: Change) -> None:
+def apply(module: AnsibleModule, change: Change) -> None:
     """Write or remove a file."""
     if change.after is None:
         os.unlink(change.path)
     else:
-        write(change.path, change.after)
+        write(module, change.path, change.after)
 
 
 def explain(error: OSError, path: str) -> str:
@@ -305,7 +320,7 @@ def main() -> None:
         made = [change for change in changes if change is not None]
         for change in [] if module.check_mode else made:
             path = change.path
-            apply(change)
+            apply(module, change)
     except OSError as error:
         module.fail_json(msg=explain(error, path))
     module.exit_json(

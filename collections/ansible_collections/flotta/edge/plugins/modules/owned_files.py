@@ -14,6 +14,7 @@ description:
     those that carry the mark. Files of others stay, and are named in the result.
   - All files are examined before the first one is removed.
   - Directories are removed by C(rm), which copes with any depth and does not leave the file system.
+  - A part of the roles of this collection. Its options may change in any release.
 author:
   - flotta.edge contributors (@project-flotta)
 options:

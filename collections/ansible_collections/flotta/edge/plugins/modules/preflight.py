@@ -15,6 +15,7 @@ description:
   - Reads only, so it runs in check mode as well.
   - 'The checks are C(root), C(systemd), C(python), C(architecture), C(libc), C(commands), C(space), C(clock), C(ports)
     and C(files).'
+  - A part of the roles of this collection. Its options may change in any release.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
