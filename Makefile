@@ -8,7 +8,7 @@
 # make check       format, lint, types, docs, unit tests
 # make test        everything, on a fresh machine; PARTS="check site" only those (see scripts/test.sh)
 # make test-deep   tests that need repetition: many power cuts, long outages, a long fuzz, sanity on
-#                  every ansible-core; PARTS="fuzz" only that (see scripts/test_deep.sh)
+#                  every ansible-core, Galaxy's importer; PARTS="fuzz" only that (see scripts/test_deep.sh)
 # make screenshots the pictures of the documentation, from boots of the device ISO
 # make bench       benchmarks
 # make collection  the collection's artifact, from the current commit

@@ -12,7 +12,7 @@ own=$(sed -n 's/^ansible-core==\([0-9]*\.[0-9]*\)\..*/\1/p' requirements/dev.txt
 changelog() (cd "$copy" && quiet antsibull-changelog lint)
 
 documentation() {
-  quiet antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck "$copy" || return 1
+  quiet antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck --validate-collection-refs self "$copy" || return 1
   local type
   for type in module role; do
     ansible-doc --type $type --list --json flotta.edge | python -c 'import json, sys; print(*json.load(sys.stdin), sep="\n")' |

@@ -1,10 +1,10 @@
 #!/bin/bash
 # Run what make test leaves out because it gains strength from repetition or length: many power cuts,
 # long outages, random kills, attacks that last; a long fuzz of everything that parses foreign bytes;
-# the tests of pods on the podman of Debian 13 too; and ansible-test sanity on every supported release of
-# ansible-core.
+# the tests of pods on the podman of Debian 13 too; ansible-test sanity on every supported release of
+# ansible-core; and what Galaxy's importer and antsibull-nox say of the collection.
 #
-#   test_deep.sh [sanity] [fuzz] [repetition] [pods] [images] [site] [kubernetes]        default: all of them
+#   test_deep.sh [sanity] [quality] [fuzz] [repetition] [pods] [images] [site] [kubernetes]        default: all of them
 #
 # Summary, KEEP_SITE and the handling of local sites are those of test.sh. Environment:
 # FLOTTA_E2E_POWER_CUTS, how often the power of a device is cut (20); FLOTTA_E2E_OUTAGE, how long the
@@ -13,7 +13,7 @@
 # is killed while it changes pods (200), and FLOTTA_POD_SEED.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-groups=" ${*:-sanity fuzz repetition pods images site kubernetes} "
+groups=" ${*:-sanity quality fuzz repetition pods images site kubernetes} "
 . scripts/lanes.sh
 
 sanity() {
@@ -23,6 +23,12 @@ sanity() {
   for version in 2.17 2.18 2.19 2.20 2.21; do
     part "ansible-test sanity on $version" quiet scripts/sanity.sh "$version"
   done
+}
+
+quality() {
+  give_way
+  has_run "environment"
+  part "quality of the collection" quiet scripts/quality.sh
 }
 
 fuzz() {
@@ -70,6 +76,7 @@ heading "set-up"
 packages
 if wanted repetition || wanted kubernetes; then lane "servers" servers; fi
 if wanted sanity; then lane "sanity" sanity; fi
+if wanted quality; then lane "quality" quality; fi
 if wanted fuzz; then lane "fuzz" fuzz; fi
 if wanted repetition; then lane "repetition" repetition; fi
 if wanted pods; then lane "pods" pods; fi
