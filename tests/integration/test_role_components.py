@@ -49,6 +49,7 @@ def certify(host: OverlaidHost) -> None:
         host.write(f"{CERTIFICATES}/flotta-configuration-api/{name}", text)
 
 
+@pytest.mark.deep
 def test_an_edge_api_stands_alone_with_its_data_store(host: OverlaidHost) -> None:
     tried = said(run(host, "--check", "--diff", **STANDALONE))
     assert "/etc/flotta/apiserver.env" not in tried

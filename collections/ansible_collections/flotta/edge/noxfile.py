@@ -8,6 +8,8 @@ import sys
 try:
     import antsibull_nox
 except ImportError:
-    sys.exit("antsibull-nox is not installed: pip install antsibull-nox, or run make test-deep PARTS=quality in a checkout of the repository")
+    sys.exit(
+        "antsibull-nox is not installed: pip install antsibull-nox, or run make test-deep PARTS=quality in a checkout of the repository"
+    )
 
 antsibull_nox.load_antsibull_nox_toml()

@@ -244,7 +244,9 @@ try:
 except api.UNUSABLE as error:
     import_errors.append(error)
 
-DEVICES, REQUESTS, CONTROL_PLANE = "flotta_devices", "flotta_requests", "flotta_control_plane"
+DEVICES = "flotta_devices"
+REQUESTS = "flotta_requests"
+CONTROL_PLANE = "flotta_control_plane"
 Record = _fleet_records.Record
 
 
@@ -437,7 +439,7 @@ def without_templates(record: Record) -> Record:
     from ansible.utils.unsafe_proxy import AnsibleUnsafeText  # noqa: PLC0415 - later releases deprecate it
 
     def marked(value: Any) -> Any:
-        if type(value) is str:
+        if type(value) is str:  # pylint: disable=unidiomatic-typecheck # one that is marked is another type
             return AnsibleUnsafeText(value)
         if isinstance(value, dict):
             return {key: marked(inner) for key, inner in value.items()}

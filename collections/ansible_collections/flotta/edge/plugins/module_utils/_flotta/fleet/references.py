@@ -2,7 +2,8 @@
 # Apache License 2.0 (see LICENSES/Apache-2.0.txt or https://www.apache.org/licenses/LICENSE-2.0)
 # SPDX-License-Identifier: Apache-2.0
 # mypy: ignore-errors
-# pylint: disable=disallowed-name,unsupported-binary-operation,unused-import,useless-import-alias
+# pylint: disable=disallowed-name,unidiomatic-typecheck,unsupported-binary-operation,unused-import
+# pylint: disable=useless-import-alias
 # Copied by scripts/generate_module_utils.py from src/flotta/fleet/references.py: change that.
 """Secrets and ConfigMaps that a pod refers to, and whether they exist.
 
