@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from edge_site import Site, edge_site, fleet_of
+from edge_site import Device, Site, edge_site, fleet_of
 from operator_site import ENGINES
 
+from background import in_background
 from bare_controller import (
     COLLECTION,
     BareController,
@@ -85,11 +86,27 @@ def read_inventory(controller: BareController, sites: dict[str, Site]) -> set[st
 
 
 async def devices_of(site: Site, stack: AsyncExitStack) -> dict[str, str]:
-    """Let two devices enrol; return the variables of the playbook."""
+    """Let two devices enrol, one of which reports from then on; return the variables of a host."""
     fleet = await stack.enter_async_context(fleet_of(site))
     joined, waiting = await fleet.joined(), fleet.device()
     stack.push_async_callback(joined.close)
+    former = await report(joined)
+    await stack.enter_async_context(in_background(keep_reporting(joined, former)))
     stack.push_async_callback(waiting.close)
     assert (await waiting.enrol()).status == 200
     names = {"joined": joined.device_id, "waiting": waiting.device_id}
-    return {"kubeconfig": str(site.kubeconfig), **names}
+    return {"kubeconfig": str(site.kubeconfig), "former": former, **names}
+
+
+async def report(device: Device, former: str = "") -> str:
+    """Do what a device does with another configuration than the former one; returns its version."""
+    reply = await device.get("data", If_None_Match=f'"{former}"', Prefer="wait=10")
+    version = reply.headers["ETag"].strip('"') if reply.status == 200 else former
+    assert (await device.beat(version=version)).status == 200
+    return version
+
+
+async def keep_reporting(device: Device, version: str) -> None:
+    """Wait for other configurations, and report each at once."""
+    while True:
+        version = await report(device, version)
