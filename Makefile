@@ -7,6 +7,7 @@
 # make status      the table of the fleet
 # make check       format, lint, types, docs, unit tests
 # make test        everything, on a fresh machine; PARTS="check site" only those (see scripts/test.sh)
+# make molecule    the Molecule scenarios of the collection; SCENARIO="default absent" only those
 # make test-deep   tests that need repetition: many power cuts, long outages, a long fuzz, sanity on
 #                  every ansible-core, Galaxy's importer; PARTS="fuzz" only that (see scripts/test_deep.sh)
 # make screenshots the pictures of the documentation, from boots of the device ISO
@@ -23,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PLAYBOOK := .venv-site/bin/ansible-playbook -i inventories/local
 
-.PHONY: site clean-site site-kubernetes clean-site-kubernetes site-remote clean-site-remote image shell status check test test-deep screenshots bench collection lock packages venv-site venv-dev wheel
+.PHONY: site clean-site site-kubernetes clean-site-kubernetes site-remote clean-site-remote image shell status check test test-deep molecule screenshots bench collection lock packages venv-site venv-dev venv-molecule wheel
 
 site: packages wheel
 	@$(PLAYBOOK) site.yml
@@ -61,6 +62,9 @@ test:
 test-deep:
 	@scripts/test_deep.sh $(PARTS)
 
+molecule: packages wheel venv-molecule
+	@scripts/molecule.sh $(SCENARIO)
+
 screenshots: venv-dev
 	@scripts/screenshots.sh
 
@@ -81,6 +85,9 @@ venv-site:
 
 venv-dev:
 	@scripts/venv.sh $(PYTHON) .venv-dev requirements/dev.txt
+
+venv-molecule:
+	@scripts/venv.sh $(PYTHON) .venv-molecule requirements/molecule.txt
 
 wheel: venv-site
 	@scripts/wheel.sh .venv-site/bin/python $(if $(COLLECTION),'$(abspath $(COLLECTION))')

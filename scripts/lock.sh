@@ -1,5 +1,5 @@
 #!/bin/sh
-# Write the locked requirements: requirements/{control-plane,device,sync,images,site,dev,go,quality,ansible-*}.txt.
+# Write the locked requirements: requirements/{control-plane,device,sync,images,site,dev,molecule,go,quality,ansible-*}.txt.
 #
 #   lock.sh UV
 #
@@ -29,6 +29,7 @@ compile requirements/site.txt --constraint "$all" requirements/site.in
 compile requirements/go.txt requirements/go.in
 compile requirements/quality.txt --upgrade requirements/quality.in  # apart: nothing of it runs beside our code
 compile requirements/dev.txt --constraint "$all" --all-extras --group dev pyproject.toml requirements/site.in
+compile requirements/molecule.txt --constraint requirements/dev.txt requirements/molecule.in
 # The other releases of ansible-core that the collection is tested on, besides the one in dev.txt.
 for core in 2.17 2.18; do
   echo "ansible-core==$core.*" | compile "requirements/ansible-$core.txt" --upgrade -

@@ -1,10 +1,10 @@
 #!/bin/bash
 # Run what make test leaves out because it gains strength from repetition or length: many power cuts,
 # long outages, random kills, attacks that last; a long fuzz of everything that parses foreign bytes;
-# the tests of pods on the podman of Debian 13 too; ansible-test sanity on every supported release of
-# ansible-core; and what Galaxy's importer and antsibull-nox say of the collection.
+# the tests of pods on the podman of Debian 13 too; the other Molecule scenarios; ansible-test sanity on every supported
+# release of ansible-core; and what Galaxy's importer and antsibull-nox say of the collection.
 #
-#   test_deep.sh [sanity] [quality] [fuzz] [repetition] [pods] [images] [site] [kubernetes]        default: all of them
+#   test_deep.sh [sanity] [quality] [fuzz] [repetition] [pods] [images] [site] [molecule] [kubernetes]        default: all of them
 #
 # Summary, KEEP_SITE and the handling of local sites are those of test.sh. Environment:
 # FLOTTA_E2E_POWER_CUTS, how often the power of a device is cut (20); FLOTTA_E2E_OUTAGE, how long the
@@ -13,7 +13,7 @@
 # is killed while it changes pods (200), and FLOTTA_POD_SEED.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-groups=" ${*:-sanity quality fuzz repetition pods images site kubernetes} "
+groups=" ${*:-sanity quality fuzz repetition pods images site molecule kubernetes} "
 . scripts/lanes.sh
 
 sanity() {
@@ -55,6 +55,15 @@ images() {
   tests "device ISO" tests/images -m "deep or not deep" --timeout=3600
 }
 
+molecule() {
+  local scenario
+  part "what Molecule needs" make wheel venv-molecule
+  for scenario in changed many debian13 upgrade; do
+    part "Molecule, $scenario" scripts/molecule.sh "$scenario"
+    part "nothing is left of Molecule, $scenario" nothing_is_left ".cache/molecule/$scenario" "flotta-molecule-$scenario"
+  done
+}
+
 # One site after the other: long runs need the machine for themselves.
 sites() {
   has_run "environment"
@@ -64,6 +73,7 @@ sites() {
     tests "repetition end to end" tests/e2e -m deep --timeout=7200
     clean clean-site .site flotta-site
   fi
+  if wanted molecule; then molecule; fi
   if wanted kubernetes; then
     has_run "Kubernetes"
     part "site-kubernetes" make site-kubernetes
@@ -81,7 +91,7 @@ if wanted fuzz; then lane "fuzz" fuzz; fi
 if wanted repetition; then lane "repetition" repetition; fi
 if wanted pods; then lane "pods" pods; fi
 if wanted images; then lane "images" images; fi
-if wanted site || wanted kubernetes; then lane "sites" sites; fi
+if wanted site || wanted molecule || wanted kubernetes; then lane "sites" sites; fi
 lane "environment" environment
 follow
 summary

@@ -117,6 +117,7 @@ def test_host_without_python_gets_the_remedy(host: OverlaidHost, playbook: str) 
         assert "podman is missing" not in text
 
 
+@pytest.mark.deep  # the Molecule scenario absent sees it on a real site
 def test_programs_are_removed_by_their_mark_and_other_files_stay(host: OverlaidHost) -> None:
     install_release(host, "control-plane")
     host.write("/opt/flotta/0.0.9+0a1b2c3d/.flotta-release")
