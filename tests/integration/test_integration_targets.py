@@ -93,9 +93,11 @@ def run_playbook(folder: Path, config: Mapping[str, Any]) -> subprocess.Complete
     )
 
 
-@pytest.mark.timeout(1200)
-def test_every_module_runs_four_times_with_the_embedded_engine(tmp_path: Path) -> None:
-    with control_plane(tmp_path, "embedded") as config:
+@pytest.mark.on_one_engine
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_module_runs_four_times(engine: str, tmp_path: Path) -> None:
+    with control_plane(tmp_path, engine) as config:
         done = run_playbook(tmp_path, config)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -131,9 +133,8 @@ def run_ansible_test(
 
 @pytest.mark.deep
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("engine", ENGINES)
-def test_ansible_test_runs_every_target(engine: str, tmp_path: Path) -> None:
-    with control_plane(tmp_path, engine) as config:
+def test_ansible_test_runs_every_target(tmp_path: Path) -> None:
+    with control_plane(tmp_path, "embedded") as config:
         done = run_ansible_test(tmp_path, config)
     assert done.returncode == 0, done.stdout + done.stderr
 
