@@ -53,7 +53,7 @@ def test_hardware_has_the_parts_that_were_asked_for_without_flags_and_none_of_un
     hardware = {
         "hostname": "till",
         "cpu": {"architecture": "x86_64", "flags": ["fpu"]},
-        "interfaces": [{"name": "x" * 20_000}],
+        "interfaces": [{"name": "x" * 40_000}],
         "mounts": [{"folder": "/"}],
     }
     assert record(hardware=hardware)["hardware"] == {

@@ -16,19 +16,7 @@ from ansible_collections.flotta.edge.plugins.plugin_utils._fleet_addresses impor
 
 Record = dict[str, Any]
 MEMBER_LABEL = "flotta/member-of"
-# Parts of a hardware report, with the most bytes of each as JSON.
-HARDWARE_PARTS = {
-    "hostname": 1024,
-    "boot": 1024,
-    "cpu": 8192,
-    "memory": 1024,
-    "systemVendor": 2048,
-    "interfaces": 16384,
-    "disks": 32768,
-    "gpus": 16384,
-    "hostDevices": 65536,
-    "mounts": 32768,
-}
+PART_LIMIT = 32768  # bytes of a part of the hardware as JSON; usual reports have 2 KiB in all
 
 
 def device_record(device: Mapping[str, Any], state: str, hardware_parts: Collection[str]) -> Record:
@@ -96,8 +84,10 @@ def _chosen(hardware: Mapping[str, Any], parts: Collection[str]) -> Record:
     chosen = {name: hardware[name] for name in parts if hardware.get(name)}
     if "cpu" in chosen:  # a hundred words that nobody groups by
         chosen["cpu"] = {key: value for key, value in chosen["cpu"].items() if key != "flags"}
-    return {name: value for name, value in chosen.items() if _fits(name, value)}
+    if _size(chosen) <= PART_LIMIT:  # nearly always, and that is quick to tell
+        return chosen
+    return {name: value for name, value in chosen.items() if _size(value) <= PART_LIMIT}
 
 
-def _fits(name: str, value: object) -> bool:
-    return len(json.dumps(value)) <= HARDWARE_PARTS[name]
+def _size(value: object) -> int:
+    return len(json.dumps(value))
