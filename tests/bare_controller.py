@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[1]
 COLLECTION = ROOT / "collections/ansible_collections/flotta/edge"
 PACKAGES = ("ansible-core", "kubernetes")
-SECONDS = 300  # until a play counts as hanging
+SECONDS = 1100  # until a play counts as hanging
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,21 @@ class BareController:
         return self.folder / "venv/bin/python"
 
     def play(
-        self, playbook: Path, hosts: Mapping[str, Mapping[str, Any]]
+        self, playbook: Path, hosts: Mapping[str, Mapping[str, Any]], **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a playbook with the variables of each host, all of which are this machine."""
         inventory = self.folder / "hosts.json"
         inventory.write_text(json.dumps({"all": {"hosts": hosts}}))
         options = ("--inventory", str(inventory), "--connection", "local")
-        return self.ansible("playbook", *options, str(playbook))
+        return self.ansible("playbook", *options, str(playbook), **environment)
 
-    def ansible(self, program: str, *options: str) -> subprocess.CompletedProcess[str]:
+    def ansible(
+        self, program: str, *options: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a program of ansible-core, such as `galaxy`."""
         return subprocess.run(
             [self.python, "-m", f"ansible.cli.{program}", *options],
-            env=self._environment,
+            env={**self._environment, **environment},
             cwd=self.folder,
             capture_output=True,
             text=True,

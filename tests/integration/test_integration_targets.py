@@ -18,6 +18,7 @@ import pytest
 from edge_site import edge_api
 from operator_site import ENGINES, Site, resource_api, running_operator
 
+from bare_controller import make_controller
 from servers.api_server import KubernetesApi
 
 ROOT = Path(__file__).parents[2]
@@ -77,20 +78,15 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def run_playbook(folder: Path, config: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
-    """Run all targets by one ansible-playbook."""
+    """Run all targets by one ansible-playbook, on a controller with nothing of flotta."""
     roles = [{"ansible.builtin.include_role": {"name": name}} for name in names_of_targets()]
-    given = {"output_dir": str(folder), "ansible_python_interpreter": sys.executable, **config}
-    play = {"hosts": "localhost", "gather_facts": False, "vars": given, "tasks": roles}
-    (folder / "targets.json").write_text(json.dumps([play]))
-    program = [sys.executable, "-m", "ansible.cli.playbook", str(folder / "targets.json")]
-    places = {
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-        "ANSIBLE_ROLES_PATH": str(TARGETS),
-        "ANSIBLE_PIPELINING": "true",
-    }
-    return subprocess.run(
-        program, capture_output=True, text=True, env=environment(**places), cwd=folder
-    )
+    play = folder / "targets.json"
+    play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": roles}]))
+    (folder / "controller").mkdir()
+    controller = make_controller(folder / "controller")
+    given = {"output_dir": str(folder), **config}
+    places = {"ANSIBLE_ROLES_PATH": str(TARGETS), "ANSIBLE_PIPELINING": "true"}
+    return controller.play(play, {"localhost": given}, **places)
 
 
 @pytest.mark.on_one_engine
