@@ -384,7 +384,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if address:
             host.set_variable("ansible_host", address)
         for group in groups:
-            self.inventory.groups[self.inventory.add_group(group)].add_host(host)
+            known = self.inventory.groups.get(group)
+            (known or self.inventory.groups[self.inventory.add_group(group)]).add_host(host)
         self._construct(name)
 
     def _add_request(self, name: str, record: Record) -> None:
@@ -462,15 +463,18 @@ def ask(question: Question) -> Found:
     """Ask the resource API. Raises AnsibleParserError with a sentence."""
     connection = api.Connection(question.kubeconfig, question.context)
     try:
-        return asyncio.run(_fetch(question))
+        found = Found([], [])
+        # Not as the result of the task: asyncio makes text of all of it, only to look whether it is the name of a signal.
+        asyncio.run(_fetch(question, found))
+        return found
     except ApiError as error:
         raise AnsibleParserError(printable_lines(api.describe_error(error, connection))) from error
     except ValueError as error:
         raise AnsibleParserError(printable_lines(str(error))) from error
 
 
-async def _fetch(question: Question) -> Found:
-    devices: list[Record] = []
+async def _fetch(question: Question, found: Found) -> None:
+    """Add the records of devices, and of requests that wait for approval, to what was found."""
     async with await Client.connect(question.kubeconfig, question.context) as client:
         for namespace in question.namespaces or (None,):
             pages = client.pages(
@@ -480,15 +484,12 @@ async def _fetch(question: Question) -> Found:
                 field_selector=question.field_selector,
             )
             async for page, _version in pages:
-                devices += [_device_record(device, question) for device in page]
+                found.devices.extend(_device_record(device, question) for device in page)
         asked = await client.list(SIGNED_REQUEST, REQUEST_NAMESPACE) if question.requests else ()
-    requests = [
-        _request_record(request, question)
-        for request in asked
-        if request_state(request) == WAITING_STATE
-    ]
     wanted = question.namespaces
-    return Found(devices, [item for item in requests if not wanted or item["namespace"] in wanted])
+    waiting = (item for item in asked if request_state(item) == WAITING_STATE)
+    records = [_request_record(request, question) for request in waiting]
+    found.requests.extend(item for item in records if not wanted or item["namespace"] in wanted)
 
 
 def _device_record(device: EdgeDevice, question: Question) -> Record:
