@@ -50,6 +50,33 @@ def test_texts_become_what_the_field_is(client: MemoryClient) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        '{"heartbeat": {"periodSeconds": 30}}',
+        {"heartbeat": '{"periodSeconds": 30}'},
+        "heartbeat='{\"periodSeconds\": 30}'",
+        '{"heartbeat": {"period_seconds": 30}}',  # a name of earlier releases
+        {"heartbeat": '{"period_seconds": 30}'},
+    ],
+)
+def test_text_of_a_specification_leaves_the_other_fields_as_they_are(
+    client: MemoryClient, spec: Any
+) -> None:
+    scope = {"hardwareProfile": {"include": True}}
+    others = {"mounts": [{"device": "/dev/x", "folder": "/x"}]}
+    client.have(EDGE_DEVICE, "till-1", spec={"heartbeat": {"periodSeconds": 5, **scope}, **others})
+    made = run("edge_device", name="till-1", spec=spec)["device"]["spec"]
+    assert made == {"heartbeat": {"periodSeconds": 30, **scope}, **others}
+
+
+def test_text_in_lists_and_null_in_text_are_as_written(client: MemoryClient) -> None:
+    mounts = ['{"device": "/dev/x", "folder": "/x"}']
+    spec = {"heartbeat": '{"periodSeconds": null}', "mounts": mounts}
+    mounted = {"device": "/dev/x", "folder": "/x"}
+    assert device(client, spec=spec)["device"]["spec"] == {"heartbeat": {}, "mounts": [mounted]}
+
+
 def test_labels_in_a_selector_are_text(client: MemoryClient) -> None:
     requirement = {"key": "n", "operator": "In", "values": [1, True, "x"]}
     selector = {"matchLabels": {"till": True, "floor": 2}, "matchExpressions": [requirement]}

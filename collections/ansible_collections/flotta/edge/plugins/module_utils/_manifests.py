@@ -5,16 +5,19 @@
 
 1. Fields that the user did not write are never sent: Ansible gives each suboption a value, None for one that is not given.
 2. A field that was written as null stays null here. It removes a field where a module merges.
-3. Names of earlier releases are replaced before Ansible checks the names of `spec`, and each gives a warning.
+3. Text that holds a dictionary, as in JSON, is the same as the dictionary.
+4. Names of earlier releases are replaced before Ansible checks the names of `spec`, and each gives a warning.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.validation import check_type_dict
 from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
 from ansible_collections.flotta.edge.plugins.module_utils._labels import (
     label_values,
@@ -74,8 +77,8 @@ class ManifestModule(AnsibleModule):
         self.given_spec: Json = None  # with current names and labels as text
         self.old_names: list[str] = []  # sentences
         self.problem: ValueError | None = None
-        specification = {"type": "dict", "options": spec}
-        own = {**api.CONNECTION_SPEC, **api.WAIT_SPEC, **MANIFEST_SPEC, "spec": specification}
+        self.spec_option = {"type": "dict", "options": spec}
+        own = {**api.CONNECTION_SPEC, **api.WAIT_SPEC, **MANIFEST_SPEC, "spec": self.spec_option}
         super().__init__(  # type: ignore[no-untyped-call, unused-ignore]
             argument_spec={**own, **arguments.pop("argument_spec", {})},
             mutually_exclusive=[("spec", "definition")],
@@ -87,7 +90,7 @@ class ManifestModule(AnsibleModule):
     def _load_params(self) -> None:
         """Read the parameters, and replace old names before Ansible looks for unknown ones."""
         super()._load_params()  # type: ignore[no-untyped-call, unused-ignore]
-        spec = self.params.get("spec")
+        spec = parsed(self.params.get("spec"), self.spec_option)
         if isinstance(spec, Mapping) and not api.import_errors:
             try:
                 self.given_spec = self._with_current_names(spec)
@@ -99,7 +102,7 @@ class ManifestModule(AnsibleModule):
         names = {"apiVersion": GROUP_VERSION, "kind": self.kind_name}
         document: Mapping[str, Json] = {**names, "spec": spec}
         new, self.old_names = convert_manifest(document, keep_unknown=True)
-        converted = new["spec"]
+        converted = parsed(new["spec"], self.spec_option)  # of a field with an old name
         return with_label_values(converted) if isinstance(converted, Mapping) else converted
 
     def parameters(self, class_: Callable[..., T]) -> T:
@@ -162,13 +165,30 @@ def _put_together(given: ManifestParameters, metadata: Mapping[str, Json], spec:
     )
 
 
+def parsed(value: Any, option: Mapping[str, Any]) -> Any:
+    """Return a value of an option with dictionaries in place of their text, which Ansible parses only when it checks the options.
+
+    Text that is none stays as it is: Ansible says what is wrong with it.
+    """
+    if option.get("type") == "dict" and isinstance(value, str):
+        with contextlib.suppress(TypeError):
+            value = check_type_dict(value)
+    if isinstance(value, list):
+        element = {"type": option.get("elements"), "options": option.get("options")}
+        return [parsed(item, element) for item in value]
+    options = option.get("options")
+    if not isinstance(value, Mapping) or not options:
+        return value
+    return {key: parsed(item, options.get(key, {})) for key, item in value.items()}
+
+
 def keep_given(checked: Any, written: Any) -> Any:
     """Return what Ansible made of the parameters, without those that the user did not write, and with the nulls in it."""
     if isinstance(checked, Mapping) and isinstance(written, Mapping):
         return {key: keep_given(checked.get(key), value) for key, value in written.items()}
     if isinstance(checked, list) and isinstance(written, list) and len(checked) == len(written):
         return [keep_given(*pair) for pair in zip(checked, written, strict=True)]
-    return checked
+    return without_nulls(checked)  # Ansible made a dictionary of something else
 
 
 def without_nulls(value: Any) -> Any:
