@@ -64,6 +64,7 @@ WAIT_SPEC = {
     "wait_timeout": {"type": "int", "default": 120},
     "wait_sleep": {"type": "int", "default": 1},
 }
+OF_KUBERNETES = ("urllib3", "yaml")  # packages that it brings along
 MISSING = (
     "The Python package {1} is not installed for {0}. Install it there ({0} -m pip install '{1}'), choose a Python that has it by "
     "ansible_python_interpreter, or run the module on the host of the control plane."
@@ -135,6 +136,7 @@ def _require_packages(module: AnsibleModule) -> None:
         programs.continue_in_programs()
         error = import_errors[0]
         package = (getattr(error, "name", None) or "kubernetes").split(".")[0]
+        package = "kubernetes" if package in OF_KUBERNETES else package
         missing = MISSING if sys.version_info >= (3, 11) else OLD_PYTHON
         programs.fail(module, error, missing.format(sys.executable, package))
 
