@@ -12,6 +12,7 @@ import yaml
 
 from flotta.cli.kubeconfig import find_kubeconfig
 from flotta.resources.client import ApiError, Client, Forbidden, NotFound, Unreachable
+from flotta.resources.names import check_name, check_namespace
 
 Result = TypeVar("Result")
 
@@ -36,9 +37,19 @@ def run_connected(
     """Call `work` with a client for the options `kubeconfig` and `context`; return its result.
 
     A command may have the option `certificates_dir`: then the client is one of that directory.
-    Raises ValueError with a sentence for every error of the API and of the kubeconfig.
+    Raises ValueError with a sentence for every error of the API and of the kubeconfig, and for
+    an option `name` or `namespace` that cannot be one.
     """
+    _check_names(options)
     return asyncio.run(_connect_and_work(options, work))
+
+
+def _check_names(options: argparse.Namespace) -> None:
+    """Raise ValueError for names that a shell left empty above all: they must not mean all."""
+    for option, check in (("name", check_name), ("namespace", check_namespace)):
+        given = getattr(options, option, None)
+        for text in [given] if isinstance(given, str) else given or ():
+            check(text, f"the {option}")
 
 
 async def _connect_and_work(

@@ -201,7 +201,6 @@ def test_devices_are_read_one_or_all(client: MemoryClient) -> None:
         return [device["metadata"]["name"] for device in answer["devices"]]
 
     assert names() == ["till-1", "till-2"]
-    assert names(namespace="") == ["till-1", "till-2"]
     assert names(namespace="shops") == ["till-2"]
     assert names(name="till-1") == ["till-1"]
     assert names(name="till-2") == []

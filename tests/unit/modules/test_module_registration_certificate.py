@@ -179,7 +179,8 @@ def test_changed_namespaces_are_waited_for(client: Filled) -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"name": "Berlin"}, "'Berlin' cannot be the name of a registration batch"),
+        ({"name": "Berlin"}, "name is 'Berlin'; use at most 253 lower-case letters"),
+        ({"name": "a.b"}, "'a.b' cannot be the name of a registration batch"),
         ({"name": "a", "device_ids": ["A"]}, "deviceIDs[0] is neither a device id nor a pattern"),
         ({"name": "a", "approval": {"mode": "automatic"}}, "approval.mode must not be Automatic"),
         ({"name": "a", "expires": "soon"}, "expires is not a date-time"),

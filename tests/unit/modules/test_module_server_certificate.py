@@ -146,7 +146,7 @@ def test_what_cannot_be_asked_for_is_a_sentence(client: Filled) -> None:
 
     assert "neither a DNS name nor an address" in ask("a b")["msg"]
     assert "does not ask for the certificate of a server" in ask("a", name="other-secret")["msg"]
-    assert "cannot be the name of a Secret" in ask("a", name="A/b")["msg"]
+    assert "name is 'A/b'; use at most 253 lower-case letters" in ask("a", name="A/b")["msg"]
     assert "names" in run(MODULE, name="store")["msg"]
     assert client.writes == []
 

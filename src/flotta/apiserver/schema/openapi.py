@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.registry import ServedResource
@@ -117,7 +118,7 @@ def _reference(name: str, description: str = "") -> JsonObject:
 
 def _make_paths(described: _DescribedKind) -> JsonObject:
     kind = described.kind
-    collection = kind.path("{namespace}" if kind.namespaced else None)
+    collection = unquote(kind.path("{namespace}" if kind.namespaced else None))
     one = f"{collection}/{{name}}"
     writes = {
         "put": _make_operation(described, "put", body=("application/json",)),

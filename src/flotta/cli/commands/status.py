@@ -22,7 +22,7 @@ SHOWN_WAITING = 5  # requests whose reason to wait is printed; more would hide t
 
 def run(options: argparse.Namespace) -> str:
     """Return the text to print. Raises ValueError with a sentence."""
-    rows = run_connected(options, lambda client: _read_rows(client, options.namespace or None))
+    rows = run_connected(options, lambda client: _read_rows(client, options.namespace))
     if options.output == "json":
         return json.dumps(rows_as_data(rows), indent=2)
     if not rows:

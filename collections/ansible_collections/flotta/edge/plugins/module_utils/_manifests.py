@@ -30,6 +30,10 @@ try:
         convert_manifest,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import Kind
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.names import (
+        check_name,
+        check_namespace,
+    )
 except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
 
@@ -157,8 +161,10 @@ def _require_kind(document: Mapping[str, Json], kind: Kind[Any]) -> None:
 def _put_together(given: ManifestParameters, metadata: Mapping[str, Json], spec: Json) -> Wanted:
     annotations = _mapping(metadata.get("annotations"), "metadata.annotations")
     return Wanted(
-        name=_only("name", given.name, metadata.get("name")),
-        namespace=_only("namespace", given.namespace, metadata.get("namespace"), "default"),
+        name=check_name(_only("name", given.name, metadata.get("name"))),
+        namespace=check_namespace(
+            _only("namespace", given.namespace, metadata.get("namespace"), "default")
+        ),
         labels=label_values(_mapping(metadata["labels"], "metadata.labels")),
         annotations=label_values(annotations, "annotations"),
         spec=None if spec is None else with_label_values(_mapping(spec, "spec")),

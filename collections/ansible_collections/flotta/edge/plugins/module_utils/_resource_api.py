@@ -9,7 +9,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
@@ -44,6 +44,10 @@ try:
         Kind,
         ResourceT,
     )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.names import (
+        check_name,
+        check_namespace,
+    )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.meta import (
         Manifest,
     )
@@ -65,6 +69,8 @@ WAIT_SPEC = {
     "wait_sleep": {"type": "int", "default": 1},
 }
 OF_KUBERNETES = ("urllib3", "yaml")  # packages that it brings along
+NAMES = ("name", "target_set")  # options
+NAMESPACES = ("namespace", "namespaces", "target_namespace", "control_plane_namespace")  # options
 MISSING = (
     "The Python package {1} is not installed for {0}. Install it there ({0} -m pip install '{1}'), choose a Python that has it by "
     "ansible_python_interpreter, or run the module on the host of the control plane."
@@ -118,6 +124,7 @@ def run(
     """
     _require_packages(module)
     try:
+        _check_names(module.params)
         result = asyncio.run(_connect_and_work(connection, work, connect or _connect))
     except ApiError as error:
         module.fail_json(
@@ -139,6 +146,15 @@ def _require_packages(module: AnsibleModule) -> None:
         package = "kubernetes" if package in OF_KUBERNETES else package
         missing = MISSING if sys.version_info >= (3, 11) else OLD_PYTHON
         programs.fail(module, error, missing.format(sys.executable, package))
+
+
+def _check_names(parameters: Mapping[str, Any]) -> None:
+    """Raise ValueError with a sentence for an option that names an object and cannot be its name."""
+    for options, check in ((NAMES, check_name), (NAMESPACES, check_namespace)):
+        for option in options:
+            given = parameters.get(option)
+            for text in [given] if isinstance(given, str) else given or ():
+                check(text, option)
 
 
 def find_kubeconfig(connection: Connection) -> str | None:

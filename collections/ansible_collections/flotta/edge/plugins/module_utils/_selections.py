@@ -32,7 +32,7 @@ class Selection(api.Connection):
     """The parameters of CONNECTION_SPEC and SELECTION_SPEC."""
 
     name: str | None
-    namespace: str | None  # empty or None: all namespaces, or `default` with a name
+    namespace: str | None  # None: all namespaces, or `default` with a name
     label_selector: str | None  # ignored with a name
     explain: bool
 
@@ -41,10 +41,8 @@ async def read_selected(
     client: Client, kind: Kind[ResourceT], selection: Selection
 ) -> list[ResourceT]:
     """Return the selected objects of a kind. Raises ApiError."""
-    if selection.name:
+    if selection.name is not None:
         namespace = selection.namespace or "default"
         found = await client.get_or_none(kind, selection.name, namespace)
         return [found] if found else []
-    return await client.list(
-        kind, selection.namespace or None, label_selector=selection.label_selector
-    )
+    return await client.list(kind, selection.namespace, label_selector=selection.label_selector)

@@ -22,6 +22,7 @@ options:
     description:
       - Name of the batch, at most 52 lower-case letters, digits and C(-).
       - When omitted, V(namespace-) with the namespace in O(namespaces). Such a batch is valid for a year, and extended by this module.
+      - With another O(state) than V(present), name or a O(namespaces) other than V(default) is required.
       - When only the name is given, a batch of that name is used as it is.
     type: str
   state:
@@ -367,9 +368,14 @@ class Parameters(api.Certificates, api.Connection, api.Waiting):
 
 
 def choose_name(parameters: Parameters) -> str:
-    """Return the name of the batch; raises ValueError when it cannot follow from the namespace."""
+    """Return the name of the batch; raises ValueError when it does not follow from the namespaces, or follows from none that was given."""
     if parameters.name:
         return parameters.name
+    if parameters.state != "present" and list(parameters.namespaces) == [DEFAULT_NAMESPACE]:
+        raise ValueError(
+            f"It is not said which batch is to be {parameters.state}; set name, for a batch that was issued without a name to "
+            f"namespace-{DEFAULT_NAMESPACE}."
+        )
     if len(parameters.namespaces) != 1:
         raise ValueError("A batch for several namespaces needs a name; set name.")
     name = f"namespace-{parameters.namespaces[0]}"

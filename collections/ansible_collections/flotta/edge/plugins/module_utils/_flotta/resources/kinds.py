@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+from urllib.parse import quote
 
 from .. import own_names
+from ..resources.errors import NotFound
 from ..resources.objects.core import ConfigMap, Event, Lease, Namespace, Secret
 from ..resources.objects.device_settings import EdgeDeviceSet
 from ..resources.objects.devices import EdgeDevice, SignedRequest
@@ -59,14 +61,27 @@ class Kind(Generic[ResourceT_co]):
     ) -> str:
         """Return the URL path of a collection, an object or a subresource.
 
-        Without a namespace it is that of all namespaces or of the cluster scope.
+        Without a namespace it is that of all namespaces or of the cluster scope. Raises NotFound
+        for a name that no object can have and that would make another path.
         """
         parts = ["/apis" if self.group else "/api", self.api_version]
         if namespace is not None and self.namespaced:
-            parts += ["namespaces", namespace]
+            parts += ["namespaces", _segment("Namespace", namespace)]
         parts.append(self.plural)
-        parts += [part for part in (name, subresource) if part is not None]
-        return "/".join(parts)
+        if name is not None:
+            parts.append(_segment(self.kind, name))
+        return "/".join(parts if subresource is None else [*parts, subresource])
+
+
+def _segment(kind: str, name: str) -> str:
+    """Return a name as one segment of a path (RFC 3986, section 3.3).
+
+    What quoting does not keep in one segment is refused, as Kubernetes does it
+    (apimachinery, ValidatePathSegmentName): its servers take %2F for a slash.
+    """
+    if name in ("", ".", "..") or "/" in name or "%" in name:
+        raise NotFound(404, "NotFound", f"no {kind} can have the name {name!r}")
+    return quote(name, safe="")
 
 
 _served: list[Kind[Resource]] = []
