@@ -169,7 +169,8 @@ def _limits(schema: Schema) -> Iterator[str]:
     if "default" in schema:
         yield f"When omitted, the API sets V({schema['default']})."
     if "maximum" in schema:
-        yield f"From V({schema['minimum']}) to V({schema['maximum']})."
+        least = f"From V({schema['minimum']}) to" if "minimum" in schema else "At most"
+        yield f"{least} V({schema['maximum']})."
     elif schema.get("minimum", 0) > 0:
         yield f"At least V({schema['minimum']})."
 

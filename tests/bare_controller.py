@@ -122,10 +122,6 @@ def _required(names: tuple[str, ...]) -> Iterator[Distribution]:
         yield found
 
 
-def _applies(need: Requirement) -> bool:
-    return need.marker is None or need.marker.evaluate({"extra": ""})
-
-
 def _link(found: Distribution, target: Path) -> None:
     tops = {file.parts[0] for file in found.files or () if file.parts[0] != ".."}
     for top in tops - {"__pycache__"}:

@@ -13,7 +13,9 @@ import yaml
 from flotta.resources.crds import load_crd
 
 COLLECTION = Path(__file__).parents[2] / "collections/ansible_collections/flotta/edge"
-OF_OBJECTS = sorted(COLLECTION.glob("plugins/modules/edge_*.py"))
+MODULES = sorted(COLLECTION.glob("plugins/modules/*.py"))
+OF_OBJECTS = [module for module in MODULES if module.name.startswith("edge_")]
+OF_THE_API = [module for module in MODULES if "api.run(" in module.read_text()]
 # a result of modules → the kind of the object, or of the objects in the list
 OBJECTS = {
     "device": "EdgeDevice",
@@ -54,9 +56,14 @@ def without_sample(results: Mapping[str, Any]) -> Iterator[str]:
             yield name
 
 
-@pytest.mark.parametrize("module", OF_OBJECTS, ids=lambda module: module.stem)
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
 def test_every_result_has_a_sample_or_described_parts(module: Path) -> None:
     assert list(without_sample(block(module, "RETURN"))) == []
+
+
+@pytest.mark.parametrize("module", OF_THE_API, ids=lambda module: module.stem)
+def test_the_reason_of_a_refusal_is_described(module: Path) -> None:
+    assert "reason" in block(module, "RETURN")
 
 
 @pytest.mark.parametrize("module", OF_OBJECTS, ids=lambda module: module.stem)

@@ -207,3 +207,31 @@ def test_what_is_missing_is_said(
     programs.unlink()
     monkeypatch.setattr(loaded("control_plane_backup").programs, "PROGRAMS", ())
     assert "flotta-apiserver is not installed" in untouched.run(dest=dest)["msg"]
+
+
+@pytest.mark.parametrize("option", ["dest", "directory", "pki_dir", "database", "owner"])
+def test_an_empty_option_is_not_the_current_directory(
+    untouched: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    place = {} if option in ("dest", "directory") else {"dest": str(tmp_path / "fleet.tar")}
+    answer = untouched.run(**{**place, option: ""})
+    assert answer["msg"] == f"{option} is empty; give it a value, or leave it out."
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("option", ["owner", "group"])
+def test_an_owner_who_does_not_exist_is_refused_before_anything_is_written(
+    untouched: Host, tmp_path: Path, option: str
+) -> None:
+    dest = tmp_path / "fleet.tar"
+    answer = untouched.run(dest=str(dest), **{option: "nosuchname"})
+    assert f"{option} is nosuchname, which this machine does not know" in answer["msg"]
+    assert not dest.exists()
+
+
+def test_an_age_without_a_series_is_refused(untouched: Host, tmp_path: Path) -> None:
+    answer = untouched.run(dest=str(tmp_path / "fleet.tar"), max_age=5)
+    assert "max_age" in answer["msg"]
+    assert "directory" in answer["msg"]

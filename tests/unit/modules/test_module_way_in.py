@@ -14,7 +14,7 @@ from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.erro
     Unreachable,
 )
 from memory_client import MemoryClient
-from module_run import loaded, run
+from module_run import loaded, run, started
 
 REQUIRED = {
     "crds": {},
@@ -72,17 +72,45 @@ def test_the_administrator_of_an_embedded_control_plane_is_the_last_choice(
 
 
 @without_the_wheel
+@pytest.mark.parametrize("gone", [("kubernetes",), ("urllib3", "kubernetes"), ("yaml",)])
 def test_without_the_package_kubernetes_the_python_that_needs_it_is_named(
-    module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    module: str, gone: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = loaded(module).api
-    missing = ModuleNotFoundError("No module named 'kubernetes'", name="kubernetes")
-    monkeypatch.setattr(api, "import_errors", [missing])
+    for name in gone:
+        monkeypatch.setitem(sys.modules, name, None)
+    transport = "ansible_collections.flotta.edge.plugins.module_utils._transport"
+    monkeypatch.delitem(sys.modules, transport)
+    errors = runpy.run_module(transport)["import_errors"]
+    monkeypatch.setattr(api, "import_errors", errors)
     monkeypatch.setattr(api.programs, "find_python", lambda *_: None)
     answer = run(module, **REQUIRED[module])
     assert answer["failed"]
     assert f"kubernetes is not installed for {sys.executable}." in answer["msg"]
     assert "-m pip install 'kubernetes'" in answer["msg"]
+
+
+@pytest.mark.parametrize(
+    ("module", "given"),
+    [
+        ("edge_device", {"name": "d1", "spec": {"heartbeat": {"period_seconds": 31}}}),
+        ("edge_device_set", {"name": "s1", "spec": {"heartbeat": {"periodSeconds": None}}}),
+        ("edge_workload", {"name": "w1", "spec": {"data": {"retention": None}}}),
+    ],
+)
+def test_old_names_and_null_wait_for_a_python_that_knows_them(
+    module: str, given: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = loaded(module).api
+    monkeypatch.setattr(api, "import_errors", [ModuleNotFoundError("no", name="kubernetes")])
+    monkeypatch.setattr(api.programs, "find_python", lambda *_: "/programs/python")
+
+    def continued(python: str) -> None:
+        raise SystemExit(f"continued in {python}")
+
+    monkeypatch.setattr(api.programs, "respawn_module", continued)
+    with pytest.raises(SystemExit, match="continued in /programs/python"):
+        started(module, **given)
 
 
 @pytest.mark.parametrize("version", ["38.0.4", "41.0.7", "42.0.0"])

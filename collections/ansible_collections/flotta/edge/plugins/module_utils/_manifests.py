@@ -82,7 +82,9 @@ class ManifestModule(AnsibleModule):
         self.old_names: list[str] = []  # sentences
         self.problem: ValueError | None = None
         self.spec_option = {"type": "dict", "options": spec}
-        own = {**api.CONNECTION_SPEC, **api.WAIT_SPEC, **MANIFEST_SPEC, "spec": self.spec_option}
+        # What is missing here cannot replace old names: api.run() continues in a Python that can, or says so.
+        checked = {"type": "dict"} if api.import_errors else self.spec_option
+        own = {**api.CONNECTION_SPEC, **api.WAIT_SPEC, **MANIFEST_SPEC, "spec": checked}
         super().__init__(  # type: ignore[no-untyped-call, unused-ignore]
             argument_spec={**own, **arguments.pop("argument_spec", {})},
             mutually_exclusive=[("spec", "definition")],

@@ -41,9 +41,8 @@ options:
   max_age:
     description:
       - With O(directory), the seconds for which a backup is new enough. While there is such a one, no other is written.
-      - With V(0), each run writes one.
+      - When omitted, or with V(0), each run writes one.
     type: int
-    default: 0
   keep:
     description:
       - With O(directory), how many archives stay there. The oldest ones by name are removed, after a new one was written and checked.
@@ -170,6 +169,41 @@ contents:
     database: {files: 1, bytes: 270336}
     kubeconfig: {files: 4, bytes: 21034}
     pki: {files: 12, bytes: 14202}
+owner:
+  description: Name or number of the user who owns the archive.
+  type: str
+  returned: when the archive is there
+  sample: root
+group:
+  description: Name or number of its group.
+  type: str
+  returned: when the archive is there
+  sample: root
+mode:
+  description: Its permissions, octal.
+  type: str
+  returned: when the archive is there
+  sample: "0600"
+uid:
+  description: Number of its owner.
+  type: int
+  returned: when the archive is there
+  sample: 0
+gid:
+  description: Number of its group.
+  type: int
+  returned: when the archive is there
+  sample: 0
+secontext:
+  description: Its SELinux context.
+  type: str
+  returned: when the archive is there, and the machine uses SELinux
+  sample: system_u:object_r:admin_home_t:s0
+state:
+  description: That there is a file at RV(path), or nothing, as in check mode.
+  type: str
+  returned: success
+  sample: file
 removed:
   description: Paths of the archives that O(keep) removed.
   type: list
@@ -178,7 +212,9 @@ removed:
   sample: [/var/backups/flotta/flotta-backup-20260423T120000Z.tar]
 """
 
+import grp
 import os
+import pwd
 import re
 import shutil
 from collections.abc import Sequence
@@ -214,7 +250,7 @@ class Parameters:
     dest: str | None
     directory: str | None
     force: bool
-    max_age: int  # seconds
+    max_age: int | None  # seconds; None or 0: no backup is new enough
     keep: int | None
     owner: str | None
     group: str | None
@@ -243,6 +279,7 @@ class Backup:
 
     def ensure(self) -> NoReturn:
         """Write the archive unless it is there as it is to be; exit with the result."""
+        self.require_complete_options()
         program = self.find_program()
         plan = self.plan_file() if self.parameters.dest else self.plan_series()
         archive = None if plan.write else plan.existing
@@ -263,6 +300,19 @@ class Backup:
             diff=self.make_diff(plan, archive),
             **describe(archive),
         )
+
+    def require_complete_options(self) -> None:
+        """Fail the module for an empty path, which would be the current directory, and for an owner who does not exist."""
+        empty = [name for name, value in vars(self.parameters).items() if value == ""]
+        if empty:
+            self.fail(f"{empty[0]} is empty; give it a value, or leave it out")
+        for option, look in (("owner", pwd.getpwnam), ("group", grp.getgrnam)):
+            name = getattr(self.parameters, option)
+            try:
+                if name is not None and not name.isdecimal():
+                    look(name)
+            except KeyError:
+                self.fail(f"{option} is {name}, which this machine does not know; create it first")
 
     def find_program(self) -> str:
         """Return the path of flotta-apiserver; fails the module if there is none."""
@@ -318,7 +368,7 @@ class Backup:
         """Tell whether no other backup is needed; one from the future says nothing."""
         created = datetime.strptime(archive.created.replace("Z", "+0000"), RFC_3339)
         age = (datetime.now(timezone.utc) - created).total_seconds()
-        return 0 <= age < self.parameters.max_age
+        return 0 <= age < (self.parameters.max_age or 0)
 
     def list_surplus(self, others: Sequence[str]) -> Sequence[str]:
         """Return the oldest archives, those that do not stay beside the newest one."""
@@ -414,7 +464,7 @@ def main() -> None:
             "dest": {"type": "path"},
             "directory": {"type": "path"},
             "force": {"type": "bool", "default": False},
-            "max_age": {"type": "int", "default": 0},
+            "max_age": {"type": "int"},
             "keep": {"type": "int"},
             "owner": {"type": "str"},
             "group": {"type": "str"},
@@ -426,7 +476,7 @@ def main() -> None:
         },
         required_one_of=[("dest", "directory")],
         mutually_exclusive=[("dest", "directory")],
-        required_by={"keep": ["directory"]},
+        required_by={"keep": ["directory"], "max_age": ["directory"]},
         supports_check_mode=True,
     )
     keep = module.params["keep"]

@@ -35,7 +35,7 @@ options:
   spec:
     description:
       - Fields to set in the specification of the EdgeDevice. Fields that are not listed here stay as they are.
-      - V(null) removes a field (a JSON merge patch, RFC 7386).
+      - V(null) removes a field (a JSON merge patch, RFC 7396).
       - Field names of earlier releases, such as C(heartbeat.period_seconds), are replaced by the current ones, with a warning.
       - While the device is a member of an existing EdgeDeviceSet, the settings of the set apply instead.
   state:

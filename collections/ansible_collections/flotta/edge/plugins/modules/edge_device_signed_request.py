@@ -159,7 +159,7 @@ device:
     metadata: {labels: {edgedeviceSignedRequest: "true", role: till}, name: till-17, namespace: shops}
     spec: {requestTime: "2026-05-01T12:00:00Z"}
 reason:
-  description: Reason code of what the module waited for in vain.
+  description: Reason code of what the module waited for in vain, or of the error of the resource API, such as C(Invalid).
   type: str
   returned: failure, if there is one
   sample: CreationRefused

@@ -33,6 +33,7 @@ options:
   explain:
     description:
       - Whether each request gets an explanation, as C(flotta explain device) prints it.
+      - Needs permission to read EdgeDevices, too.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -114,6 +115,11 @@ requests:
       status: {phase: pending}
       state: pending
       code: 3F7K-92QM
+reason:
+  description: Stable code of the refusal of the resource API.
+  type: str
+  returned: when the module fails and there is one
+  sample: Forbidden
 """
 
 from collections.abc import Collection, Sequence

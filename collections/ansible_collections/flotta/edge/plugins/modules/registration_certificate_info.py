@@ -98,6 +98,11 @@ batches:
       type: dict
       returned: always
       sample: {namespaces: [shops], uses: 50, labels: {site: berlin}, expires: "2027-07-01T00:00:00Z"}
+reason:
+  description: Stable code of the refusal of the resource API.
+  type: str
+  returned: when the module fails and there is one
+  sample: Forbidden
 """
 
 import datetime

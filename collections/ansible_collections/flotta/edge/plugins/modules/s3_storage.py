@@ -151,6 +151,11 @@ users:
   elements: str
   returned: with O(state=absent)
   sample: [EdgeDeviceSet tills-north, EdgeDevice till-1]
+reason:
+  description: Stable code of the refusal of the resource API.
+  type: str
+  returned: when the module fails and there is one
+  sample: Forbidden
 """
 
 from collections.abc import Collection, Mapping, Sequence
