@@ -420,6 +420,7 @@ server_names:
   type: list
   elements: str
   returned: with O(state=present)
+  sample: [edge.example.com, 192.0.2.7]
 versions:
   description: Releases and images, now and before. Empty strings stand for nothing.
   type: dict
