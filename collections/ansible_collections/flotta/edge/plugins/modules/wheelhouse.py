@@ -16,6 +16,8 @@ description:
   - The name of an archive follows from the requirements and the host's Python, architecture and C library. An archive
     that exists is not downloaded again.
   - Archives that were not used for 30 days are removed from O(path), and what a failed run left there.
+  - A part of the roles of this collection, whose options may change in any release. For hosts without a package index, run the playbook
+    C(flotta.edge.wheelhouse).
 author:
   - flotta.edge contributors (@project-flotta)
 options:
