@@ -74,13 +74,17 @@ async def get_request(client: Client, name: str) -> SignedRequest:
         raise _no_request(name) from error
 
 
-async def patch_request(client: Client, name: str, patch: MergePatch) -> SignedRequest:
-    """Change the request of a device; return it.
+async def patch_request(
+    client: Client, name: str, patch: MergePatch, *, dry_run: bool = False
+) -> SignedRequest:
+    """Change the request of a device, or try to by a dry run; return it.
 
     Raises ValueError with a sentence when there is no request, ApiError for any other refusal.
     """
     try:
-        return await client.merge_patch(SIGNED_REQUEST, name, REQUEST_NAMESPACE, patch)
+        return await client.merge_patch(
+            SIGNED_REQUEST, name, REQUEST_NAMESPACE, patch, dry_run=dry_run
+        )
     except NotFound as error:
         if not error.reason:
             raise

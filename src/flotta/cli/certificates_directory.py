@@ -69,11 +69,15 @@ class DirectoryClient(Client):
         found = [_object(kind, secret, namespace or "") for secret in stored if _is_secret(secret)]
         return [item for item in found if not key or labels_of(item).get(key) == value]
 
-    async def create(self, kind: Kind[ResourceT], obj: ResourceT) -> ResourceT:
+    async def create(
+        self, kind: Kind[ResourceT], obj: ResourceT, *, dry_run: bool = False
+    ) -> ResourceT:
         """Create a Secret, or the ConfigMap of a request about the CA."""
         name = name_of(obj)
         if self._find(kind, name, writing=True) is not None:
             raise AlreadyExists(409, "AlreadyExists", f"{kind.kind} {name} exists")
+        if dry_run:
+            return obj
         registers = labels_of(obj).get(REGISTRATION_LABEL) == "true"
         with _explained():
             stored = self._directory.create(name, _data(kind, obj), registration=registers)
@@ -86,6 +90,8 @@ class DirectoryClient(Client):
         namespace: str | None,
         patch: MergePatch,
         subresource: str | None = None,
+        *,
+        dry_run: bool = False,
     ) -> ResourceT:
         """Patch data and the note of what is wrong; other metadata stays as it is."""
         stored = self._find(kind, name, writing=True)
@@ -95,6 +101,8 @@ class DirectoryClient(Client):
         patched: ResourceT = apply_merge_patch(before, patch)
         if patched["metadata"]["resourceVersion"] != stored.version:
             raise Conflict(409, "Conflict", f"{name} was changed since it was read")
+        if dry_run:
+            return patched
         problem = annotations_of(patched).get(_annotation(stored), "")
         with _explained():
             new = self._directory.replace(stored, _data(kind, patched), problem=problem)

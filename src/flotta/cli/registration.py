@@ -74,12 +74,15 @@ class Batches:
         batches = map(read_batch, secrets)
         return sorted(batches, key=lambda batch: batch.name), count_uses(uses)
 
-    async def create(self, name: str, fields: SpecificationFields) -> None:
+    async def create(
+        self, name: str, fields: SpecificationFields, *, dry_run: bool = False
+    ) -> None:
         """Ask for a batch; raises SpecificationError, and AlreadyExists."""
         require_name(name)
-        await self.client.create(SECRET, make_batch(name, self.namespace, fields))
+        batch = make_batch(name, self.namespace, fields)
+        await self.client.create(SECRET, batch, dry_run=dry_run)
 
-    async def change(self, name: str, change: Change) -> None:
+    async def change(self, name: str, change: Change, *, dry_run: bool = False) -> None:
         """Give a batch the specification that `change` returns, unless it has that already.
 
         What `change` gets is what its answer replaces: whatever somebody writes meanwhile, a
@@ -92,7 +95,7 @@ class Batches:
             batch = read_batch(secret)
             fields = change(batch)
             if fields != batch.fields or not batch.is_written:
-                await self._write(secret, fields)
+                await self._write(secret, fields, dry_run=dry_run)
 
         await retry_on_conflict(attempt)
 
@@ -221,7 +224,9 @@ class Batches:
             )
         return secret
 
-    async def _write(self, secret: Secret, fields: SpecificationFields) -> None:
+    async def _write(
+        self, secret: Secret, fields: SpecificationFields, *, dry_run: bool = False
+    ) -> None:
         metadata = secret["metadata"]
         patch = {
             "metadata": {
@@ -230,7 +235,9 @@ class Batches:
             },
             "data": {SPECIFICATION_KEY: encode_specification(fields)},
         }
-        await self.client.merge_patch(SECRET, metadata["name"], self.namespace, patch)
+        await self.client.merge_patch(
+            SECRET, metadata["name"], self.namespace, patch, dry_run=dry_run
+        )
 
 
 def is_let_in(request: SignedRequest) -> bool:

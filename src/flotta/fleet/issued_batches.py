@@ -40,7 +40,7 @@ from flotta.identity.lifetime import load_certificate
 from flotta.identity.peers import identify_peer
 from flotta.own_names import REGISTRATION_LABEL
 from flotta.resources.objects.core import ConfigMap, Secret
-from flotta.resources.views import annotations_of, labels_of, name_of
+from flotta.resources.views import annotations_of, is_being_deleted, labels_of, name_of
 from flotta.rfc3339 import format_time
 
 TOLERANCE = timedelta(minutes=1)  # between the expiry of a batch and the end of its certificate
@@ -60,6 +60,7 @@ class IssuedBatch:
     authority: str  # PEM of the Flotta CA's certificates
     peer: Peer | None  # what the certificate says, None without a readable one
     is_written: bool  # whether there is a specification; Secrets of earlier releases have none
+    is_leaving: bool = False  # whether the Secret is being deleted
 
     @property
     def expires(self) -> datetime | None:
@@ -133,6 +134,7 @@ def read_batch(secret: Secret) -> IssuedBatch:
         authority=_read_text(data, AUTHORITY_KEY),
         peer=peer,
         is_written=bool(written),
+        is_leaving=is_being_deleted(secret),
     )
 
 

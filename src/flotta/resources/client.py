@@ -146,20 +146,29 @@ class Client:
                 return
             query["continue"] = token
 
-    async def create(self, kind: Kind[ResourceT], obj: ResourceT) -> ResourceT:
-        """Create the object and return it as stored; raises AlreadyExists."""
+    async def create(
+        self, kind: Kind[ResourceT], obj: ResourceT, *, dry_run: bool = False
+    ) -> ResourceT:
+        """Create the object and return it as stored; raises AlreadyExists.
+
+        A dry run is checked and answered like a write, and writes nothing; so elsewhere.
+        """
+        path = kind.path(namespace_of(obj) or None)
         body = _named(kind, obj)
-        return await self._request_object(
-            kind, "POST", kind.path(namespace_of(obj) or None), body=body
-        )
+        return await self._request_object(kind, "POST", path, _dry(dry_run), body)
 
     async def replace(
-        self, kind: Kind[ResourceT], obj: ResourceT, subresource: str | None = None
+        self,
+        kind: Kind[ResourceT],
+        obj: ResourceT,
+        subresource: str | None = None,
+        *,
+        dry_run: bool = False,
     ) -> ResourceT:
         """Replace the object; raises Conflict when it changed since it was read."""
         path = kind.path(namespace_of(obj) or None, name_of(obj), subresource)
         body = _named(kind, obj)
-        return await self._request_object(kind, "PUT", path, body=body)
+        return await self._request_object(kind, "PUT", path, _dry(dry_run), body)
 
     async def merge_patch(
         self,
@@ -168,13 +177,17 @@ class Client:
         namespace: str | None,
         patch: MergePatch,
         subresource: str | None = None,
+        *,
+        dry_run: bool = False,
     ) -> ResourceT:
         """Patch by RFC 7396.
 
         Put `metadata.resourceVersion` into the patch to get Conflict on a stale read.
         """
         path = kind.path(namespace, name, subresource)
-        return await self._request_object(kind, "PATCH", path, body=patch, content_type=MERGE_PATCH)
+        return await self._request_object(
+            kind, "PATCH", path, _dry(dry_run), patch, content_type=MERGE_PATCH
+        )
 
     async def json_patch(
         self,
@@ -199,15 +212,11 @@ class Client:
         force: bool = True,
         dry_run: bool = False,
     ) -> ResourceT:
-        """Server-side apply: create or update the fields named in `obj`.
-
-        A dry run writes nothing.
-        """
+        """Server-side apply: create or update the fields named in `obj`."""
         path = kind.path(namespace_of(obj) or None, name_of(obj))
         body = _named(kind, obj)
-        query = {"fieldManager": field_manager, "force": "true" if force else "false"}
-        if dry_run:
-            query["dryRun"] = "All"
+        force_text = "true" if force else "false"
+        query = {"fieldManager": field_manager, "force": force_text, **_dry(dry_run)}
         return await self._request_object(
             kind, "PATCH", path, query, body=body, content_type=APPLY_PATCH
         )
@@ -311,6 +320,10 @@ class Client:
         content_type: str = JSON,
     ) -> Any:
         return json.loads(await self._transport.read_body(method, path, query, body, content_type))
+
+
+def _dry(dry_run: bool) -> dict[str, str]:
+    return {"dryRun": "All"} if dry_run else {}
 
 
 def _named(kind: Kind[ResourceT], obj: ResourceT) -> ResourceT:

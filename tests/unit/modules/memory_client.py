@@ -22,6 +22,7 @@ class MemoryClient:
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str, str], Object] = {}
         self.writes: list[str] = []
+        self.defaults: Object = {}  # of fields of a specification that is written
 
     async def connect(self, kubeconfig: str | None, context: str | None) -> MemoryClient:
         return self
@@ -64,29 +65,40 @@ class MemoryClient:
             and all(field_of(obj, path) == wanted for path, _, wanted in fields)
         ]
 
-    async def create(self, kind: Kind, obj: Object) -> Object:
-        self.writes.append("create")
+    async def create(self, kind: Kind, obj: Object, *, dry_run: bool = False) -> Object:
         metadata = obj["metadata"]
-        content = {key: value for key, value in obj.items() if key != "metadata"}
+        if dry_run:
+            return self.with_defaults(obj)
+        self.writes.append("create")
+        content = {
+            key: value for key, value in self.with_defaults(obj).items() if key != "metadata"
+        }
         return self.have(
             kind, metadata["name"], metadata["namespace"], metadata=metadata, **content
         )
 
-    async def replace(self, kind: Kind, obj: Object) -> Object:
-        self.writes.append("replace")
-        metadata = obj["metadata"]
-        self.objects[kind.kind, metadata["namespace"], metadata["name"]] = obj
-        return obj
+    async def replace(self, kind: Kind, obj: Object, *, dry_run: bool = False) -> Object:
+        metadata, stored = obj["metadata"], self.with_defaults(obj)
+        if not dry_run:
+            self.writes.append("replace")
+            self.objects[kind.kind, metadata["namespace"], metadata["name"]] = stored
+        return stored
 
-    async def merge_patch(self, kind: Kind, name: str, namespace: str, patch: Object) -> Object:
-        self.writes.append("patch")
+    def with_defaults(self, obj: Object) -> Object:
+        return {**obj, "spec": {**self.defaults, **obj["spec"]}} if self.defaults else obj
+
+    async def merge_patch(
+        self, kind: Kind, name: str, namespace: str, patch: Object, *, dry_run: bool = False
+    ) -> Object:
         obj = await self.get(kind, name, namespace)
         version = obj["metadata"]["resourceVersion"]
         if patch.get("metadata", {}).get("resourceVersion") not in (None, version):
             raise Conflict(409, "Conflict", f"{name} was changed")
         merged: Object = apply_merge_patch(obj, patch)
-        merged["metadata"]["resourceVersion"] = str(int(version) + 1)
-        self.objects[kind.kind, namespace, name] = merged
+        if not dry_run:
+            self.writes.append("patch")
+            merged["metadata"]["resourceVersion"] = str(int(version) + 1)
+            self.objects[kind.kind, namespace, name] = merged
         return merged
 
     async def delete(

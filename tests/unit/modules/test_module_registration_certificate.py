@@ -54,11 +54,15 @@ class Filled(MemoryClient):
         self.authority = authority
         self.idle = False
 
-    async def create(self, kind: Kind, obj: Object) -> Object:
-        return self.fill(await super().create(kind, obj))
+    async def create(self, kind: Kind, obj: Object, *, dry_run: bool = False) -> Object:
+        created = await super().create(kind, obj, dry_run=dry_run)
+        return created if dry_run else self.fill(created)
 
-    async def merge_patch(self, kind: Kind, name: str, namespace: str, patch: Object) -> Object:
-        return self.fill(await super().merge_patch(kind, name, namespace, patch))
+    async def merge_patch(
+        self, kind: Kind, name: str, namespace: str, patch: Object, *, dry_run: bool = False
+    ) -> Object:
+        patched = await super().merge_patch(kind, name, namespace, patch, dry_run=dry_run)
+        return patched if dry_run else self.fill(patched)
 
     def fill(self, secret: Object) -> Object:
         if self.idle:
@@ -342,11 +346,11 @@ def test_a_revocation_by_somebody_else_at_the_same_time_stays(
     run(MODULE, name="a")
     patch = client.merge_patch
 
-    async def revoked_first(*args: Any) -> Object:
+    async def revoked_first(*args: Any, **options: Any) -> Object:
         monkeypatch.setattr(client, "merge_patch", patch)
         said = b64encode(b'{"revoked":{"at":"2026-01-01T00:00:00Z","by":"zoe"}}').decode()
         await patch(SECRET, "a", "flotta", {"data": {"batch": said}})
-        return await patch(*args)
+        return await patch(*args, **options)
 
     monkeypatch.setattr(client, "merge_patch", revoked_first)
 

@@ -33,11 +33,15 @@ class Filled(MemoryClient):
         self.authority = Authority.create("Flotta CA", "flotta")
         self.idle = False
 
-    async def create(self, kind: Kind, obj: Object) -> Object:
-        return self.fill(await super().create(kind, obj))
+    async def create(self, kind: Kind, obj: Object, *, dry_run: bool = False) -> Object:
+        created = await super().create(kind, obj, dry_run=dry_run)
+        return created if dry_run else self.fill(created)
 
-    async def merge_patch(self, kind: Kind, name: str, namespace: str, patch: Object) -> Object:
-        return self.fill(await super().merge_patch(kind, name, namespace, patch))
+    async def merge_patch(
+        self, kind: Kind, name: str, namespace: str, patch: Object, *, dry_run: bool = False
+    ) -> Object:
+        patched = await super().merge_patch(kind, name, namespace, patch, dry_run=dry_run)
+        return patched if dry_run else self.fill(patched)
 
     def fill(self, secret: Object) -> Object:
         if self.idle:

@@ -64,12 +64,12 @@ options:
     default: false
   wait_timeout:
     description:
-      - Maximum number of seconds to wait.
+      - Maximum number of seconds to wait. With V(0), the module looks once.
     type: int
     default: 120
   wait_sleep:
     description:
-      - Seconds between two checks.
+      - Seconds between two checks, at least 1.
     type: int
     default: 1
 """

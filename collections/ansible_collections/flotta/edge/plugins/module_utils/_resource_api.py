@@ -71,6 +71,7 @@ WAIT_SPEC = {
 OF_KUBERNETES = ("urllib3", "yaml")  # packages that it brings along
 NAMES = ("name", "target_set")  # options
 NAMESPACES = ("namespace", "namespaces", "target_namespace", "control_plane_namespace")  # options
+LEAVING = "{0} is being deleted, so it cannot be changed. Run the task again when it is gone."
 MISSING = (
     "The Python package {1} is not installed for {0}. Install it there ({0} -m pip install '{1}'), choose a Python that has it by "
     "ansible_python_interpreter, or run the module on the host of the control plane."
@@ -125,6 +126,7 @@ def run(
     _require_packages(module)
     try:
         _check_names(module.params)
+        _check_waiting(connection)
         result = asyncio.run(_connect_and_work(connection, work, connect or _connect))
     except ApiError as error:
         module.fail_json(
@@ -155,6 +157,15 @@ def _check_names(parameters: Mapping[str, Any]) -> None:
             given = parameters.get(option)
             for text in [given] if isinstance(given, str) else given or ():
                 check(text, option)
+
+
+def _check_waiting(parameters: Connection) -> None:
+    """Raise ValueError with a sentence for times that cannot be waited for."""
+    if isinstance(parameters, Waiting):
+        for option, least in (("wait_timeout", 0), ("wait_sleep", 1)):
+            given = getattr(parameters, option)
+            if given < least:
+                raise ValueError(f"{option} is {given}; set it to at least {least}.")
 
 
 def find_kubeconfig(connection: Connection) -> str | None:

@@ -61,7 +61,9 @@ extends_documentation_fragment:
   - flotta.edge.connection.waiting
 attributes:
   check_mode:
-    description: Reports what would change. Does not wait; with O(wait=true), a request that does not exist counts as one that is still to come.
+    description:
+      - Reports what would change, and fails where the resource API would refuse it.
+      - Does not wait; with O(wait=true), a request that does not exist counts as one that is still to come.
     support: full
   diff_mode:
     description: Shows decision, target and labels before and after.
@@ -220,6 +222,7 @@ try:
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.views import (
         conditions_of,
         generation_of,
+        is_being_deleted,
         name_of,
         spec_of,
         status_of,
@@ -314,11 +317,14 @@ class WantedDecision:
     async def decide(self) -> Outcome:
         """Change the request as desired; raises Conflict if somebody else changes it meanwhile."""
         before = await get_request(self.client, self.parameters.name)
+        if is_being_deleted(before):
+            raise ValueError(api.LEAVING.format(f"The request of {self.parameters.name}"))
         device = await self.find_device(before)
         patch = self.make_patch(before, device)
         after: SignedRequest = apply_merge_patch(before, patch)
-        if decision_of(before) != decision_of(after) and not self.module.check_mode:
-            after = await patch_request(self.client, name_of(before), as_read(patch, before))
+        if decision_of(before) != decision_of(after):
+            patch, dry_run = as_read(patch, before), self.module.check_mode
+            after = await patch_request(self.client, name_of(before), patch, dry_run=dry_run)
         return Outcome(before, after, device)
 
     async def find_device(self, request: SignedRequest) -> EdgeDevice | None:

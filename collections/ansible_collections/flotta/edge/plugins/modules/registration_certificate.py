@@ -160,7 +160,9 @@ extends_documentation_fragment:
   - flotta.edge.connection.waiting
 attributes:
   check_mode:
-    description: Writes no batch, and does not wait. RV(certificate) and RV(key) are empty when they would change.
+    description:
+      - Writes no batch, and does not wait. Fails where the resource API would refuse the batch.
+      - RV(certificate) and RV(key) are empty when they would change.
     support: full
   diff_mode:
     description: Shows the specification of the batch where the result has no private key, as in check mode.
@@ -524,7 +526,7 @@ class WantedBatch:
         changed = existing is None or existing.specification != wanted
         if existing and not is_opened(existing, fields, self.now):
             return self.describe_expired(existing, trusted)
-        if changed and not self.check_mode:
+        if changed:
             await self.write(existing, fields)
         issued = await self.find_issued(changed=changed)
         diff = api.make_diff(found.fields if found else None, fields)
@@ -554,6 +556,8 @@ class WantedBatch:
 
     def specify(self, existing: IssuedBatch | None) -> SpecificationFields:
         """Return the specification that the batch is to have; raises ValueError when it ended."""
+        if existing is not None and existing.is_leaving:
+            raise ValueError(api.LEAVING.format(f"The registration batch {self.name}"))
         self.require_not_revoked(existing)
         expires = choose_expiry(self.parameters, existing, self.now)
         if existing is not None and only_names(self.parameters):
@@ -586,18 +590,19 @@ class WantedBatch:
             )
 
     async def write(self, existing: IssuedBatch | None, fields: SpecificationFields) -> None:
-        """Create the batch or change its specification."""
+        """Create the batch or change its specification, in check mode as a dry run."""
         if existing is None:
-            if self.parameters.reopen:
+            if self.parameters.reopen and not self.check_mode:
                 await self.batches.clear(self.name)
             try:
-                await self.batches.create(self.name, fields)
+                await self.batches.create(self.name, fields, dry_run=self.check_mode)
             except AlreadyExists:  # by another host of the same play
-                pass
+                if self.check_mode:  # or it would be replaced
+                    return
             else:
                 return
         # By what it is then: somebody may have revoked it since it was read.
-        await self.batches.change(self.name, self.specify)
+        await self.batches.change(self.name, self.specify, dry_run=self.check_mode)
 
     async def find_issued(self, *, changed: bool) -> IssuedBatch | None:
         """Return the batch with the certificate that belongs to its specification, None without one."""
@@ -660,6 +665,8 @@ class WantedBatch:
     async def ensure_absent(self) -> Manifest:
         """Remove the batch; return the result of the module."""
         existing = await self.batches.find(self.name)
+        if existing is not None and existing.is_leaving:
+            existing = None
         if existing is not None and not self.check_mode:
             await self.batches.remove(self.name)
         diff = api.make_diff(existing.fields if existing else None, None)

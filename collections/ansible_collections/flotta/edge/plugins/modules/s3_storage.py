@@ -191,6 +191,7 @@ try:
         ObjectMeta,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.views import (
+        is_being_deleted,
         name_of,
         spec_of,
     )
@@ -245,6 +246,7 @@ class WantedStorage:
         )
         found = await self.find()
         self.require_ours(found)
+        self.require_staying(found)
         changes = [
             await self.write(CONFIG_MAP, found.config_map, wanted.config_map()),
             await self.write(SECRET, found.secret, wanted.secret()),
@@ -261,14 +263,15 @@ class WantedStorage:
     async def ensure_absent(self) -> Manifest:
         """Remove both objects; return the result of the module."""
         found, users = await self.find(), await self.list_users()
-        exists = bool(found.config_map or found.secret)
+        staying = Found(unless_leaving(found.config_map), unless_leaving(found.secret))
+        exists = bool(staying.config_map or staying.secret)
         if exists:
-            self.require_ours(found)
+            self.require_ours(staying)
             self.require_unused(users)
         if not self.module.check_mode:
-            await self.remove(CONFIG_MAP, found.config_map)
-            await self.remove(SECRET, found.secret)
-        before = external.describe(data_of(found.config_map), data_of(found.secret))
+            await self.remove(CONFIG_MAP, staying.config_map)
+            await self.remove(SECRET, staying.secret)
+        before = external.describe(data_of(staying.config_map), data_of(staying.secret))
         diff = api.make_diff(before, None) if exists else []
         return {"changed": exists, "diff": diff, "users": users, **self.names()}
 
@@ -306,6 +309,12 @@ class WantedStorage:
             if obj is not None:
                 self.require_plain(kind.kind, obj, keys)
 
+    def require_staying(self, found: Found) -> None:
+        """Raise ValueError if one of the objects is being deleted: what is written to it would vanish."""
+        for kind, obj in ((CONFIG_MAP, found.config_map), (SECRET, found.secret)):
+            if obj is not None and is_being_deleted(obj):
+                raise ValueError(api.LEAVING.format(f"{kind.kind} {self.name}"))
+
     def require_plain(self, kind: str, obj: KeyedData, keys: Collection[str]) -> None:
         """Raise ValueError unless an object is of nobody else, and has these keys alone."""
         where = f"{kind} {self.name} in namespace {self.namespace}"
@@ -332,20 +341,19 @@ class WantedStorage:
     async def write(
         self, kind: Kind[KeyedData], existing: KeyedData | None, data: Mapping[str, str]
     ) -> bool:
-        """Create the object or change its data; tell whether it is not as desired."""
+        """Create the object or change its data, in check mode as a dry run; tell whether it is not as desired."""
+        dry_run = self.module.check_mode
         if existing is None:
-            if not self.module.check_mode:
-                metadata: ObjectMeta = {"name": self.name, "namespace": self.namespace}
-                created: KeyedData = {"metadata": metadata, "data": dict(data)}
-                await self.client.create(kind, created)
+            metadata: ObjectMeta = {"name": self.name, "namespace": self.namespace}
+            created: KeyedData = {"metadata": metadata, "data": dict(data)}
+            await self.client.create(kind, created, dry_run=dry_run)
             return True
         keys = external.CONFIG_MAP_KEYS if kind == CONFIG_MAP else external.SECRET_KEYS
         own = {key: text for key, text in data_of(existing).items() if key in keys}
         if own == data:
             return False
-        if not self.module.check_mode:
-            patch = {"data": make_merge_patch(own, data)}
-            await self.client.merge_patch(kind, self.name, self.namespace, as_read(patch, existing))
+        patch = as_read({"data": make_merge_patch(own, data)}, existing)
+        await self.client.merge_patch(kind, self.name, self.namespace, patch, dry_run=dry_run)
         return True
 
     async def remove(self, kind: Kind[KeyedData], existing: KeyedData | None) -> None:
@@ -353,6 +361,11 @@ class WantedStorage:
         if existing is not None:
             metadata = existing["metadata"]
             await self.client.delete(kind, self.name, self.namespace, uid=metadata.get("uid"))
+
+
+def unless_leaving(obj: KeyedData | None) -> KeyedData | None:
+    """Return an object that is not being deleted already, else None."""
+    return None if obj is None or is_being_deleted(obj) else obj
 
 
 def data_of(obj: KeyedData | None) -> dict[str, str]:

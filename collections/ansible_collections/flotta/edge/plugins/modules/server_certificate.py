@@ -49,7 +49,9 @@ extends_documentation_fragment:
   - flotta.edge.connection.waiting
 attributes:
   check_mode:
-    description: Writes no Secret, and does not wait. RV(certificate) and RV(key) are empty when they would change.
+    description:
+      - Writes no Secret, and does not wait. Fails where the resource API would refuse it.
+      - RV(certificate) and RV(key) are empty when they would change.
     support: full
   diff_mode:
     description: Shows the names where the result has no private key, as in check mode.
@@ -187,9 +189,11 @@ async def ensure_present(
     names = check_names(parameters.names)
     name = await certificates.choose_name(parameters.name, names)
     existing = await certificates.find(name)
+    if existing is not None and existing.is_leaving:
+        raise ValueError(api.LEAVING.format(f"The Secret {name}"))
     changed = existing is None or set(existing.names) != set(names)
-    if changed and not check_mode:
-        await certificates.ask(name, names)
+    if changed:
+        await certificates.ask(name, names, dry_run=check_mode)
     issued = (
         None
         if changed and check_mode
@@ -235,6 +239,8 @@ async def ensure_absent(
     names = check_names(parameters.names) if parameters.names else ()
     name = await certificates.choose_name(parameters.name, names)
     existing = await certificates.find(name)
+    if existing is not None and existing.is_leaving:
+        existing = None
     if existing is not None and not check_mode:
         await certificates.remove(name)
     before = {"names": sorted(existing.names)} if existing else None

@@ -68,7 +68,7 @@ class ServerCertificates:
         secrets = await self.client.list(SECRET, self.namespace, label_selector=SERVER_SELECTOR)
         return sorted(map(read_server, secrets), key=lambda server: server.name)
 
-    async def ask(self, name: str, names: Sequence[str]) -> bool:
+    async def ask(self, name: str, names: Sequence[str], *, dry_run: bool = False) -> bool:
         """Ask for a certificate with these names, in a form of `check_names`.
 
         Return whether that changed the request. Raises ValueError, and AlreadyExists.
@@ -77,11 +77,12 @@ class ServerCertificates:
         async def attempt() -> bool:
             secret = await self._find(name)
             if secret is None:
-                await self.client.create(SECRET, make_server(name, self.namespace, names))
+                server = make_server(name, self.namespace, names)
+                await self.client.create(SECRET, server, dry_run=dry_run)
                 return True
             if set(read_server(secret).names) == set(names):
                 return False
-            await self._write(secret, names)
+            await self._write(secret, names, dry_run=dry_run)
             return True
 
         return await retry_on_conflict(attempt)
@@ -132,7 +133,7 @@ class ServerCertificates:
             )
         return secret
 
-    async def _write(self, secret: Secret, names: Sequence[str]) -> None:
+    async def _write(self, secret: Secret, names: Sequence[str], *, dry_run: bool = False) -> None:
         metadata = secret["metadata"]
         patch = {
             "metadata": {
@@ -141,4 +142,6 @@ class ServerCertificates:
             },
             "data": {REQUEST_KEY: encode_request(names)},
         }
-        await self.client.merge_patch(SECRET, metadata["name"], self.namespace, patch)
+        await self.client.merge_patch(
+            SECRET, metadata["name"], self.namespace, patch, dry_run=dry_run
+        )

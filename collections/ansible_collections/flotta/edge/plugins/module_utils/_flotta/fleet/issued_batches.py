@@ -50,7 +50,7 @@ from ..identity.lifetime import load_certificate
 from ..identity.peers import identify_peer
 from ..own_names import REGISTRATION_LABEL
 from ..resources.objects.core import ConfigMap, Secret
-from ..resources.views import annotations_of, labels_of, name_of
+from ..resources.views import annotations_of, is_being_deleted, labels_of, name_of
 from ..rfc3339 import format_time
 
 TOLERANCE = timedelta(minutes=1)  # between the expiry of a batch and the end of its certificate
@@ -70,6 +70,7 @@ class IssuedBatch:
     authority: str  # PEM of the Flotta CA's certificates
     peer: Peer | None  # what the certificate says, None without a readable one
     is_written: bool  # whether there is a specification; Secrets of earlier releases have none
+    is_leaving: bool = False  # whether the Secret is being deleted
 
     @property
     def expires(self) -> datetime | None:
@@ -143,6 +144,7 @@ def read_batch(secret: Secret) -> IssuedBatch:
         authority=_read_text(data, AUTHORITY_KEY),
         peer=peer,
         is_written=bool(written),
+        is_leaving=is_being_deleted(secret),
     )
 
 

@@ -37,7 +37,7 @@ from ..identity.server_requests import (
 )
 from ..own_names import SERVER_ERROR_ANNOTATION, SERVER_LABEL
 from ..resources.objects.core import Secret
-from ..resources.views import annotations_of, labels_of, name_of
+from ..resources.views import annotations_of, is_being_deleted, labels_of, name_of
 
 LONGEST_NAME = 63  # characters of a name that is derived from a server's
 
@@ -52,6 +52,7 @@ class IssuedServer:
     certificate: str  # PEM
     key: str  # PEM
     authority: str  # PEM of the Flotta CA's certificates
+    is_leaving: bool = False  # whether the Secret is being deleted
 
     @property
     def is_issued(self) -> bool:
@@ -96,8 +97,16 @@ def read_server(secret: Secret) -> IssuedServer:
     except IdentityError as error:
         problem = problem or str(error)
     texts = (CERTIFICATE_KEY, PRIVATE_KEY_KEY, AUTHORITY_KEY)
-    found = (_read(data, key).decode(errors="replace") for key in texts)
-    return IssuedServer(name_of(secret), names, problem, *found)
+    certificate, key, authority = (_read(data, name).decode(errors="replace") for name in texts)
+    return IssuedServer(
+        name=name_of(secret),
+        names=names,
+        problem=problem,
+        certificate=certificate,
+        key=key,
+        authority=authority,
+        is_leaving=is_being_deleted(secret),
+    )
 
 
 def make_server(name: str, namespace: str, names: Iterable[str]) -> Secret:
