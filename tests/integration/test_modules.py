@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -16,13 +17,20 @@ import pytest
 from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import (
     Client as PluginClient,
 )
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.errors import (
+    Invalid,
+    NotFound,
+)
+from ansible_collections.flotta.edge.plugins.module_utils._manifests import Wanted
+from ansible_collections.flotta.edge.plugins.module_utils._whole_objects import WholeObject
 from operator_site import Fleet, Site, resource_api, running_operator
 
 from flotta.resources.client import Client
-from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, Kind
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_DEVICE_SET, EDGE_WORKLOAD, Kind
 
 ROOT = Path(__file__).parents[2]
 POD = {"spec": {"containers": [{"name": "main", "image": "localhost/none"}]}}
+RUN, CHECK = SimpleNamespace(check_mode=False), SimpleNamespace(check_mode=True)
 NOW = "2026-05-01T12:00:00Z"
 
 
@@ -136,13 +144,15 @@ class InterruptedClient(PluginClient):
 
     interrupted = False
 
-    async def replace(self, kind: Kind, obj: Any, subresource: str | None = None) -> Any:
-        if not self.interrupted:
+    async def replace(
+        self, kind: Kind, obj: Any, subresource: str | None = None, *, dry_run: bool = False
+    ) -> Any:
+        if not self.interrupted and not dry_run:
             self.interrupted = True
             figures = {"status": {"matched": 3}}
             name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
             await self.merge_patch(kind, name, namespace, figures, "status")
-        return await super().replace(kind, obj, subresource)
+        return await super().replace(kind, obj, subresource, dry_run=dry_run)
 
 
 async def test_workload_changes_while_the_operator_writes_into_it(
@@ -153,15 +163,48 @@ async def test_workload_changes_while_the_operator_writes_into_it(
     async with await InterruptedClient.connect(str(kubeconfig)) as client:
         await Fleet(client).workload("busy", device="till-1")
         spec = {"type": "pod", "pod": pod, "device": "till-2"}
-        wanted = SimpleNamespace(
-            name="busy", namespace="default", spec=spec, labels={}, annotations={}
-        )
-        given = SimpleNamespace(check_mode=False)
-        busy = module.WantedWorkload(given, client, EDGE_WORKLOAD, wanted, None)
+        wanted = Wanted("busy", "default", {}, {}, spec)
+        busy = module.WantedWorkload(RUN, client, EDGE_WORKLOAD, wanted, None)
         assert (await busy.ensure_present()).changed
         assert client.interrupted
         workload = await client.get(EDGE_WORKLOAD, "busy", "default")
     assert (workload["spec"]["device"], workload["status"]["matched"]) == ("till-2", 3)
+
+
+async def test_set_is_what_the_task_says_whoever_changed_it(kubeconfig: Path) -> None:
+    wanted = Wanted("whole", "default", {}, {}, {"heartbeat": {"periodSeconds": 30}, "metrics": {}})
+    async with await PluginClient.connect(str(kubeconfig)) as client:
+
+        async def ensure(mode: Any, wanted: Wanted = wanted) -> bool:
+            whole = WholeObject(mode, client, EDGE_DEVICE_SET, wanted, None)
+            return bool((await whole.ensure_present()).changed)
+
+        assert [await ensure(mode) for mode in (CHECK, RUN, CHECK, RUN)] == [True, True] + 2 * [
+            False
+        ]
+        added = {"spec": {"metrics": {"retention": {"maxMiB": 5}}}}
+        await client.merge_patch(EDGE_DEVICE_SET, "whole", "default", added)
+        assert [await ensure(mode) for mode in (CHECK, RUN, CHECK, RUN)] == [True, True] + 2 * [
+            False
+        ]
+        made = await client.get(EDGE_DEVICE_SET, "whole", "default")
+        assert made["spec"].get("metrics", {}).get("retention") is None
+        with pytest.raises(NotFound):
+            await ensure(CHECK, replace(wanted, namespace="nowhere"))
+        with pytest.raises(Invalid):
+            await ensure(CHECK, replace(wanted, spec={"heartbeat": {"periodSeconds": -1}}))
+
+
+async def test_check_mode_of_a_device_fails_where_the_run_would(
+    kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = loaded("edge_device", monkeypatch)
+    async with await PluginClient.connect(str(kubeconfig)) as client:
+        await Fleet(client).device("till-1")
+        wanted = Wanted("till-1", "default", {"bad key!": "x"}, {}, None)
+        parameters = SimpleNamespace(adopt=False, wait=False, quarantined=None)
+        with pytest.raises(Invalid):
+            await module.WantedDevice(CHECK, client, wanted, parameters).ensure_present()
 
 
 async def test_device_takes_settings_and_set_by_their_old_names(kubeconfig: Path) -> None:

@@ -23,13 +23,7 @@ async def quarantine(
 
     `program` is what the administrator used. Raises ApiError.
     """
-    known = quarantine_of(device)
-    if known is not None and known.pods == pods and reason in ("", known.reason):
-        return device
-    section = make_section(name_author(program), pods, reason, datetime.now(UTC))
-    if known is not None and known.since:
-        section["since"] = known.since
-    return await _write(client, device, {"spec": {"quarantine": section}})
+    return await _write(client, device, plan_quarantine(device, pods, reason, program))
 
 
 async def release(client: Client, device: EdgeDevice) -> EdgeDevice:
@@ -37,10 +31,31 @@ async def release(client: Client, device: EdgeDevice) -> EdgeDevice:
 
     Raises ApiError.
     """
-    if spec_of(device).get("quarantine") is None:
+    return await _write(client, device, plan_release(device))
+
+
+def plan_quarantine(device: EdgeDevice, pods: Pods, reason: str, program: str) -> MergePatch:
+    """Return the merge patch of the `spec` that quarantines a device, empty if it is so already.
+
+    Without a reason, the one that is recorded stays.
+    """
+    known = quarantine_of(device)
+    reason = reason or (known.reason if known else "")
+    section = make_section(name_author(program), pods, reason, datetime.now(UTC))
+    if known is not None and (known.pods, known.reason) == (pods, section.get("reason", "")):
+        return {}
+    if known is not None and known.since:
+        section["since"] = known.since
+    return {"quarantine": section}
+
+
+def plan_release(device: EdgeDevice) -> MergePatch:
+    """Return the merge patch of the `spec` that lets a device in, empty if it is in."""
+    return {} if spec_of(device).get("quarantine") is None else {"quarantine": None}
+
+
+async def _write(client: Client, device: EdgeDevice, spec: MergePatch) -> EdgeDevice:
+    if not spec:
         return device
-    return await _write(client, device, {"spec": {"quarantine": None}})
-
-
-async def _write(client: Client, device: EdgeDevice, patch: MergePatch) -> EdgeDevice:
+    patch = {"spec": spec}
     return await client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), patch)

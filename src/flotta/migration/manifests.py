@@ -221,7 +221,7 @@ def _rename_fields_of(value: Object, schema: Schema, path: str, notes: _Notes) -
     others = schema.get("additionalProperties")
     new: dict[str, Json] = {}
     for key, item in value.items():
-        name = key if key in known or others else _current_name(key, known, path, notes)
+        name = key if key in known or others else _current_name(key, value, known, path, notes)
         if name is None:
             continue
         inner, below = _object_of(known.get(name)), notes
@@ -234,13 +234,16 @@ def _rename_fields_of(value: Object, schema: Schema, path: str, notes: _Notes) -
     return new
 
 
-def _current_name(key: str, known: Schema, path: str, notes: _Notes) -> str | None:
+def _current_name(key: str, value: Object, known: Schema, path: str, notes: _Notes) -> str | None:
     """Return the name that a field has by now, None when it is dropped; note either."""
     name = _known_name(key, known)
     if name is None and notes.keep_unknown:
         return key
     if name is None:
         notes.add_dropped(f"{path}.{key}", "no such field exists")
+    elif name in value:
+        notes.add_dropped(f"{path}.{key}", f"it is now {name}, which is there, too")
+        return None
     elif name != key:
         notes.add_renamed(f"{path}.{key}", name)
     return name

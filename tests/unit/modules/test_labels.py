@@ -113,6 +113,26 @@ def test_module_sets_a_boolean_as_kubernetes_users_mean_it(client: MemoryClient)
     client.have(EDGE_DEVICE, "till-1")
     answer = run("edge_device", name="till-1", labels={"till": True, "floor": 2})
     assert answer["device"]["metadata"]["labels"] == {"till": "true", "floor": "2"}
-    refused = run("edge_device", name="till-1", labels={"till": None})
-    assert refused["msg"].startswith("labels: till has no value.")
+    refused = run("edge_device", name="till-1", labels={"till": []})
+    assert refused["msg"].startswith("labels: till is a list.")
     assert client.writes == ["patch"]
+
+
+def test_null_takes_a_label_away(client: MemoryClient) -> None:
+    client.have(EDGE_DEVICE, "till-1", metadata={"labels": {"flotta/member-of": "north"}})
+    out = {"name": "till-1", "labels": {"flotta/member-of": None}}
+    first, again = run("edge_device", **out), run("edge_device", **out)
+    assert first["device"]["metadata"]["labels"] == {}
+    assert (first["changed"], again["changed"]) == (True, False)
+    metadata = {"labels": {"a": 1, "b": 2}, "annotations": {"note": "x"}}
+    run("edge_workload", name="web", definition={"metadata": metadata})
+    none = {"labels": {"a": None}, "annotations": {"note": None}}
+    made = run("edge_workload", name="web", definition={"metadata": none})["workload"]["metadata"]
+    assert (made["labels"], made["annotations"]) == ({"b": "2"}, {})
+
+
+def test_a_name_that_a_user_chose_is_not_taken_for_labels(client: MemoryClient) -> None:
+    target = {"kind": "syslog", "syslogConfig": {"name": "x"}}
+    spec = {"logCollection": {"labels": target}}
+    made = run("edge_device_set", name="north", spec=spec)
+    assert made["device_set"]["spec"] == spec

@@ -42,6 +42,36 @@ def test_null_removes_a_field_of_a_device(client: MemoryClient) -> None:
     assert not device(client, spec={"heartbeat": {}})["changed"]
 
 
+def test_null_in_an_element_of_a_list_is_dropped(client: MemoryClient) -> None:
+    mount = {"device": "/dev/x", "folder": "/x"}
+    for written in ("spec", "definition"):
+        spec = {"mounts": [{**mount, "type": None, "options": written}]}
+        wanted = {"spec": spec} if written == "spec" else {"definition": {"spec": spec}}
+        assert device(client, **wanted)["device"]["spec"]["mounts"] == [
+            {**mount, "options": written}
+        ]
+
+
+def test_of_a_field_with_both_names_the_current_one_counts_with_a_warning(
+    client: MemoryClient,
+) -> None:
+    both = (
+        {"period_seconds": 11, "periodSeconds": 12},
+        {"periodSeconds": 12, "period-seconds": 11},
+    )
+    for heartbeat in both:
+        answer = device(client, spec={"heartbeat": heartbeat})
+        assert answer["device"]["spec"] == {"heartbeat": {"periodSeconds": 12}}
+        assert "is dropped: it is now periodSeconds, which is there, too" in str(answer["warnings"])
+
+
+def test_a_definition_may_have_a_number_for_a_name_and_null_for_a_kind(
+    client: MemoryClient,
+) -> None:
+    definition = {"kind": None, "metadata": {"name": 5}, "spec": {"type": "pod"}}
+    assert workload(name="5", definition=definition)["changed"]
+
+
 def test_texts_become_what_the_field_is(client: MemoryClient) -> None:
     spec = {"heartbeat": {"periodSeconds": "30"}, "osInformation": {"automaticallyUpgrade": "yes"}}
     assert device(client, spec=spec)["device"]["spec"] == {
@@ -143,10 +173,10 @@ def test_a_manifest_of_an_earlier_kind_is_taken(client: MemoryClient) -> None:
         ({"name": "a", "definition": {"sepc": {}}}, "definition has sepc; it may have apiVersion"),
         ({"name": "a", "definition": {"spec": []}}, "definition.spec is not a dictionary"),
         ({"name": "a", "definition": {"metadata": []}}, "definition.metadata is not a dictionary"),
-        ({"name": "a", "definition": {"kind": "Pod"}}, "definition is a Pod of management"),
-        ({"name": "a", "definition": {"apiVersion": "v1"}}, "this module takes a EdgeWorkload of"),
+        ({"name": "a", "definition": {"kind": "Pod"}}, "kind of definition is Pod of management"),
+        ({"name": "a", "definition": {"apiVersion": "v1"}}, "this module takes EdgeWorkload of"),
         ({"name": "a", "definition": {"apiVersion": "management.k4e.io/v1"}}, "write it again for"),
-        ({"name": "a", "definition": {}, "labels": {"b": None}}, "b has no value"),
+        ({"name": "a", "definition": {}, "labels": {"b": []}}, "b is a list"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_a_sentence(

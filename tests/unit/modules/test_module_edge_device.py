@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import ApiError
 from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
@@ -40,8 +43,24 @@ def test_check_mode_says_what_would_change_and_writes_nothing(client: MemoryClie
     client.have(EDGE_DEVICE, "till-1")
     assert run("edge_device", check_mode=True, name="till-1", labels={"role": "till"})["changed"]
     assert run("edge_device", check_mode=True, name="till-1", state="absent")["changed"]
-    assert run("edge_device", check_mode=True, name="not-registered-yet")["changed"]
+    assert run("edge_device", check_mode=True, name="not-registered-yet", wait=True)["changed"]
+    assert "is not registered" in run("edge_device", check_mode=True, name="a-typo")["msg"]
     assert client.writes == []
+
+
+def test_check_mode_shows_what_the_run_shows(client: MemoryClient) -> None:
+    client.have(EDGE_DEVICE, "till-1", spec=HEARTBEAT)
+    definition = {"metadata": {"labels": {"a": 1}, "annotations": {"note": "x"}}}
+    wanted = {"name": "till-1", "definition": definition, "quarantined": True}
+    tried = run("edge_device", check_mode=True, **wanted)
+    assert client.writes == []
+    done = run("edge_device", **wanted)
+    assert client.writes == ["patch"]
+    for answer in (tried, done):
+        after = answer["diff"]["after"]
+        assert after["spec"].pop("quarantine")["pods"] == "Stop"
+        assert after == {"labels": {"a": "1"}, "annotations": {"note": "x"}, "spec": HEARTBEAT}
+    assert not run("edge_device", **wanted)["changed"]
 
 
 def test_a_device_that_never_joined_or_is_silent_fails_with_where_to_look(
@@ -118,6 +137,30 @@ def test_a_reason_of_a_quarantine_is_recorded_and_kept(client: MemoryClient) -> 
     assert found["device"]["spec"]["quarantine"]["reason"] == "sold"
 
 
+@pytest.mark.parametrize("reason", ["left in a taxi\nat noon", "x" * 1024, ""])
+def test_a_reason_is_the_same_however_it_is_recorded(client: MemoryClient, reason: str) -> None:
+    client.have(EDGE_DEVICE, "till-1", spec={"quarantine": {"pods": "Stop", "reason": "lost"}})
+    lost = {"name": "till-1", "quarantined": True, "quarantine_reason": reason}
+    assert run("edge_device", **lost)["changed"] == bool(reason)
+    assert not run("edge_device", **lost)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"quarantined": True, "quarantine_reason": "x" * 1025}, "has 1025 characters, and 1024"),
+        ({"quarantine_reason": "lost"}, "required by 'quarantine_reason': quarantined"),
+        ({"quarantine_pods": "keep"}, "required by 'quarantine_pods': quarantined"),
+    ],
+)
+def test_a_quarantine_that_is_not_meant_is_refused(
+    client: MemoryClient, parameters: dict[str, Any], sentence: str
+) -> None:
+    client.have(EDGE_DEVICE, "till-1", spec={})
+    assert sentence in run("edge_device", name="till-1", **parameters)["msg"]
+    assert client.writes == []
+
+
 def test_a_quarantined_device_is_not_waited_for_and_that_is_said(client: MemoryClient) -> None:
     client.have(EDGE_DEVICE, "till-1", spec={"quarantine": {"pods": "Stop"}})
     # First, because the warnings of this process add up.
@@ -154,6 +197,19 @@ def test_removal_is_asked_for_once(client: MemoryClient) -> None:
     assert (
         "flotta.edge.edge_device" in annotations["management.project-flotta.io/decommissioned-by"]
     )
+    now = datetime.now(UTC).isoformat()
+    client.objects["EdgeDevice", "default", "till-2"]["metadata"]["deletionTimestamp"] = now
+    for check_mode in (True, False):
+        assert not run("edge_device", check_mode, name="till-2", state="absent")["changed"]
+
+
+def test_a_device_that_is_leaving_can_only_be_quarantined(client: MemoryClient) -> None:
+    leaving = {"deletionTimestamp": "2026-05-01T12:00:00Z"}
+    client.have(EDGE_DEVICE, "till-1", metadata=leaving, spec={})
+    answer = run("edge_device", name="till-1", labels={"a": "b"})
+    assert "Device till-1 is being decommissioned" in answer["msg"]
+    assert client.writes == []
+    assert run("edge_device", name="till-1", quarantined=True)["changed"]
 
 
 def test_an_unknown_device_is_adopted_with_its_labels(client: MemoryClient) -> None:

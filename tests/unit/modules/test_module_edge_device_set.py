@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import ApiError
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import (
+    Forbidden,
+    Unreachable,
+)
 from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
     EDGE_DEVICE,
     EDGE_DEVICE_SET,
@@ -112,10 +115,23 @@ def test_who_may_not_read_devices_waits_for_the_operator_alone(
     client: MemoryClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(*_: object, **__: object) -> None:
-        raise ApiError(403, "Forbidden", "devices are not for you")
+        raise Forbidden(403, "Forbidden", "devices are not for you")
 
     monkeypatch.setattr(client, "list", refuse)
-    assert "device_set" in waited(client, {"observedGeneration": 2, "conditions": [ACCEPTED]})
+    answer = waited(client, {"observedGeneration": 2, "conditions": [ACCEPTED]})
+    assert "device_set" in answer
+    assert "the user may not list EdgeDevices" in str(answer["warnings"])
+
+
+def test_members_that_cannot_be_read_are_not_taken_for_none(
+    client: MemoryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise Unreachable(0, "Unreachable", "no response")
+
+    monkeypatch.setattr(client, "list", fail)
+    answer = waited(client, {"observedGeneration": 2, "conditions": [ACCEPTED]})
+    assert "The resource API does not answer" in answer["msg"]
 
 
 def reports(client: MemoryClient, name: str, version: str, **content: Any) -> None:
@@ -156,9 +172,9 @@ def test_a_member_that_reports_another_version_has_taken_the_heartbeat_over(
     reports(client, "till-1", "1a")
     replace = client.replace
 
-    async def replace_and_report(*arguments: Any) -> Any:
-        reports(client, "till-1", "2a")
-        return await replace(*arguments)
+    async def replace_and_report(*arguments: Any, dry_run: bool = False) -> Any:
+        reports(client, "till-1", "1a" if dry_run else "2a")
+        return await replace(*arguments, dry_run=dry_run)
 
     monkeypatch.setattr(client, "replace", replace_and_report)
     assert changed_heartbeat(client, 60)["changed"]

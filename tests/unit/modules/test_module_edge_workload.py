@@ -10,7 +10,6 @@ from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kind
     EDGE_DEVICE,
     EDGE_WORKLOAD,
 )
-from ansible_collections.flotta.edge.plugins.module_utils._whole_objects import contains
 from memory_client import MemoryClient
 from module_run import run
 
@@ -32,8 +31,9 @@ def test_a_workload_is_made_changed_and_left_alone(client: MemoryClient) -> None
 
 
 def test_defaults_that_the_api_added_are_no_change(client: MemoryClient) -> None:
-    run("edge_workload", name="web", spec=SPEC)
-    client.objects["EdgeWorkload", "default", "web"]["spec"] = {**SPEC, "imagePull": "default"}
+    client.defaults = {"imagePull": "default"}
+    made = run("edge_workload", name="web", spec=SPEC)
+    assert made["workload"]["spec"] == made["diff"]["after"]["spec"] == {**SPEC, **client.defaults}
     assert not run("edge_workload", name="web", spec=SPEC)["changed"]
 
 
@@ -41,6 +41,35 @@ def test_what_somebody_else_changed_is_put_right(client: MemoryClient) -> None:
     run("edge_workload", name="web", spec=SPEC)
     client.objects["EdgeWorkload", "default", "web"]["spec"] = {**SPEC, "device": "other"}
     assert run("edge_workload", name="web", spec=SPEC)["changed"]
+
+
+def test_what_somebody_else_added_is_removed(client: MemoryClient) -> None:
+    run("edge_workload", name="web", spec=SPEC)
+    client.objects["EdgeWorkload", "default", "web"]["spec"] = {**SPEC, "data": {"egress": []}}
+    answer = run("edge_workload", name="web", spec=SPEC)
+    assert answer["changed"]
+    assert answer["workload"]["spec"] == SPEC
+
+
+def test_a_workload_that_was_read_and_edited_is_made_once(client: MemoryClient) -> None:
+    read = run("edge_workload", name="web", spec=SPEC)["workload"]
+    edited = {**read, "spec": {**SPEC, "device": "till-2"}}
+    answers = [run("edge_workload", definition=edited) for _ in "ab"]
+    assert [answer["changed"] for answer in answers] == [True, False]
+
+
+def test_a_workload_that_is_being_deleted_is_not_deleted_again_nor_changed(
+    client: MemoryClient,
+) -> None:
+    leaving = {"deletionTimestamp": "2026-05-01T12:00:00Z"}
+    client.have(EDGE_WORKLOAD, "web", metadata=leaving, spec=SPEC)
+    for check_mode in (True, False):
+        assert not run("edge_workload", check_mode, name="web", state="absent")["changed"]
+        answer = run("edge_workload", check_mode, name="web", spec=SPEC, labels={"a": "b"})
+        assert "EdgeWorkload web is being deleted" in answer["msg"]
+    answer = run("edge_workload", name="web", state="absent", wait=True, wait_timeout=0)
+    assert "EdgeWorkload web still exists after 0 s" in answer["msg"]
+    assert client.writes == []
 
 
 def test_check_mode_writes_nothing(client: MemoryClient) -> None:
@@ -195,18 +224,3 @@ def test_a_workload_needs_a_specification() -> None:
     assert (
         "state is present but any of the following are missing: spec, definition" in answer["msg"]
     )
-
-
-@pytest.mark.parametrize(
-    ("whole", "part", "inside"),
-    [
-        ({"a": 1, "b": 2}, {"a": 1}, True),
-        ({"a": {"b": [{"c": 1, "d": 2}]}}, {"a": {"b": [{"c": 1}]}}, True),
-        ({"a": [1, 2]}, {"a": [1]}, False),
-        ({"a": 1}, {"b": None}, False),
-    ],
-)
-def test_a_specification_is_inside_what_the_api_made_of_it(
-    whole: object, part: object, inside: bool
-) -> None:
-    assert contains(whole, part) == inside

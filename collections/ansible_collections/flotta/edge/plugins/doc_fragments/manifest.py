@@ -23,14 +23,14 @@ options:
     type: str
   labels:
     description:
-      - Labels of the object. Labels that are not listed here stay as they are.
+      - Labels of the object. Labels that are not listed here stay as they are. V(null) removes a label.
       - A boolean becomes V(true) or V(false), a number the text of it.
     type: dict
   definition:
     description:
       - The object as in a manifest, with C(apiVersion), C(kind), C(metadata) and C(spec), or with some of them.
       - Instead of O(spec). What is in its C(spec) is not checked by Ansible but by the resource API. Use it for manifests that you have as files.
-      - Of C(metadata), name, namespace, labels and annotations are used. Kinds and fields of earlier releases are replaced by the current
-        ones, with a warning; fields that never existed are dropped, with a warning.
+      - Of C(metadata), name, namespace, labels and annotations are used; V(null) removes a label or annotation.
+      - Kinds and fields of earlier releases are replaced by the current ones, with a warning; fields that never existed are dropped, with a warning.
     type: dict
 """

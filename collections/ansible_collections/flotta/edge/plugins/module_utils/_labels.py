@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# The maps of text in our kinds and in a pod, and the list of values in an expression of a selector.
+# The parts of our kinds with maps of text. Elsewhere such a name is one that a user chose, for instance for a log target.
+PARTS = frozenset({"deviceSelector", "pod"})
+# These maps, and the list of values in an expression of a selector.
 MAPS = frozenset({"annotations", "labels", "matchLabels", "nodeSelector"})
 EXPRESSIONS = "matchExpressions"
 
@@ -26,19 +28,28 @@ def label_values(labels: Mapping[str, Any], option: str = "labels") -> dict[str,
     return {key: _as_text(value, f"{option}: {key}") for key, value in labels.items()}
 
 
-def with_label_values(spec: Mapping[str, Any], option: str = "spec") -> dict[str, Any]:
-    """Return a copy of a manifest or a part of it, with every value of labels, annotations and selectors in it as text.
+def label_changes(labels: Mapping[str, Any], option: str = "labels") -> dict[str, str | None]:
+    """Return labels or annotations to set, as `label_values` does; None, which removes one, stays."""
+    given = {key: value for key, value in labels.items() if value is not None}
+    return {**dict.fromkeys(labels), **label_values(given, option)}
+
+
+def with_label_values(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the `spec` of an object, with every value of labels, annotations and selectors in it as text.
 
     Raises ValueError as `label_values` does. What has another shape than it should have stays as it is: the API says what is wrong.
     """
-    return {key: _convert(key, value, f"{option}.{key}") for key, value in spec.items()}
+    return {
+        key: _convert(key, value, f"spec.{key}") if key in PARTS else value
+        for key, value in spec.items()
+    }
 
 
 def _convert(key: str, value: Any, path: str) -> Any:
     if key in MAPS and isinstance(value, Mapping):
         return label_values(value, path)
     if isinstance(value, Mapping):
-        return with_label_values(value, path)
+        return {name: _convert(name, item, f"{path}.{name}") for name, item in value.items()}
     if not isinstance(value, list):
         return value
     entries = [_convert("", entry, f"{path}[{index}]") for index, entry in enumerate(value)]

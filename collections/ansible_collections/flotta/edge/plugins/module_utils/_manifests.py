@@ -4,7 +4,8 @@
 """Objects of our kinds as users write them in a task: `spec` with the fields of the kind, or `definition` as in a manifest.
 
 1. Fields that the user did not write are never sent: Ansible gives each suboption a value, None for one that is not given.
-2. A field that was written as null stays null here. It removes a field where a module merges.
+2. A field or label that was written as null stays null here. It removes it where a module merges. In elements of lists, which
+   replace those that an object has, it is dropped.
 3. Text that holds a dictionary, as in JSON, is the same as the dictionary.
 4. Names of earlier releases are replaced before Ansible checks the names of `spec`, and each gives a warning.
 """
@@ -20,7 +21,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.validation import check_type_dict
 from ansible_collections.flotta.edge.plugins.module_utils import _resource_api as api
 from ansible_collections.flotta.edge.plugins.module_utils._labels import (
-    label_values,
+    label_changes,
     with_label_values,
 )
 
@@ -33,6 +34,14 @@ try:
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.names import (
         check_name,
         check_namespace,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.meta import (
+        Manifest,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.views import (
+        annotations_of,
+        labels_of,
+        spec_of,
     )
 except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
@@ -63,13 +72,25 @@ class ManifestParameters:
 
 @dataclass(frozen=True)
 class Wanted:
-    """An object as a user wants it; `spec` is None when the user says nothing about it."""
+    """An object as a user wants it: None removes a label or annotation; `spec` is None when the user says nothing about it."""
 
     name: str
     namespace: str
-    labels: dict[str, str]
-    annotations: dict[str, str]
+    labels: dict[str, str | None]
+    annotations: dict[str, str | None]
     spec: dict[str, Any] | None
+
+    @property
+    def metadata_patch(self) -> Manifest:
+        """The merge patch of the metadata."""
+        return {"labels": self.labels, "annotations": self.annotations}
+
+    def part_of(self, obj: Any) -> Manifest:
+        """Return what the task can change of an object of the kind, as a diff shows it."""
+        found = annotations_of(obj)
+        annotations = {key: found[key] for key in self.annotations if key in found}
+        shown = {"annotations": annotations} if self.annotations else {}
+        return {"labels": labels_of(obj), **shown, "spec": spec_of(obj)}
 
 
 class ManifestModule(AnsibleModule):
@@ -144,19 +165,23 @@ def _document(kind: Kind[Any], given: ManifestParameters) -> Mapping[str, Json]:
         raise ValueError(
             f"definition has {', '.join(unknown)}; it may have {', '.join(KEYS[:-1])}."
         )
+    given_fields = {key: value for key, value in definition.items() if value is not None}
     metadata = _mapping(definition.get("metadata"), "metadata")
     labels = {**_mapping(metadata.get("labels"), "metadata.labels"), **(given.labels or {})}
     names: Mapping[str, Json] = {"apiVersion": kind.api_version, "kind": kind.kind}
-    return {**names, **definition, "metadata": {**metadata, "labels": labels}}
+    return {**names, **given_fields, "metadata": {**metadata, "labels": labels}}
 
 
 def _require_kind(document: Mapping[str, Json], kind: Kind[Any]) -> None:
     """Raise ValueError for an object of another kind or version."""
-    found = f"{document['kind']} of {document['apiVersion']}"
-    if found != f"{kind.kind} of {kind.api_version}":
+    found, taken = (
+        f"{document['kind']} of {document['apiVersion']}",
+        f"{kind.kind} of {kind.api_version}",
+    )
+    if found != taken:
         raise ValueError(
-            f"definition is a {found}, and this module takes a {kind.kind} of {kind.api_version}. Use the module of that kind, or leave "
-            "apiVersion and kind out."
+            f"The kind of definition is {found}, and this module takes {taken}. Use the module of that kind, or leave apiVersion and "
+            "kind out."
         )
 
 
@@ -167,9 +192,11 @@ def _put_together(given: ManifestParameters, metadata: Mapping[str, Json], spec:
         namespace=check_namespace(
             _only("namespace", given.namespace, metadata.get("namespace"), "default")
         ),
-        labels=label_values(_mapping(metadata["labels"], "metadata.labels")),
-        annotations=label_values(annotations, "annotations"),
-        spec=None if spec is None else with_label_values(_mapping(spec, "spec")),
+        labels=label_changes(_mapping(metadata["labels"], "metadata.labels")),
+        annotations=label_changes(annotations, "annotations"),
+        spec=None
+        if spec is None
+        else without_nulls_in_lists(with_label_values(_mapping(spec, "spec"))),
     )
 
 
@@ -206,6 +233,13 @@ def without_nulls(value: Any) -> Any:
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
+def without_nulls_in_lists(value: Any) -> Any:
+    """Return a part of an object without the fields of elements of lists that are null; a merge patch would send them."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls_in_lists(item) for key, item in value.items()}
+    return without_nulls(value) if isinstance(value, list) else value
+
+
 def _mapping(value: Json, path: str) -> Mapping[str, Json]:
     """Return a dictionary of `definition`, an empty one for None. Raises ValueError for anything else."""
     if value is None:
@@ -217,7 +251,7 @@ def _mapping(value: Json, path: str) -> Mapping[str, Json]:
 
 def _only(option: str, given: str | None, defined: Json, default: str | None = None) -> str:
     """Return a name from the option or from the metadata. Raises ValueError if they differ or both are missing."""
-    if given and defined and given != defined:
+    if given and defined and given != str(defined):  # YAML makes a number of 5
         raise ValueError(
             f"{option} is {given}, and definition.metadata.{option} is {defined}. Leave one of them out."
         )

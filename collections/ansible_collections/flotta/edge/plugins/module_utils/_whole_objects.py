@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import contextlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -15,8 +15,12 @@ from ansible_collections.flotta.edge.plugins.module_utils import _resource_api a
 from ansible_collections.flotta.edge.plugins.module_utils._manifests import Wanted, without_nulls
 
 try:
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.merge_patch import (
+        apply_merge_patch,
+    )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import (
         Client,
+        NotFound,
         retry_on_conflict,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import Kind
@@ -24,17 +28,14 @@ try:
         Manifest,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.views import (
-        annotations_of,
         generation_of,
-        labels_of,
+        is_being_deleted,
         spec_of,
         status_of,
+        uid_of,
     )
 except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
-
-# The API adds defaults to what the module sends, so the specifications cannot be compared.
-NOTE = "management.project-flotta.io/specification-digest"
 
 
 @dataclass(frozen=True)
@@ -62,66 +63,59 @@ class WholeObject:
         self.spec: Any = without_nulls(wanted.spec)  # None leaves it as it is
 
     async def ensure_present(self) -> Change:
-        """Create or change the object as desired."""
+        """Create or change the object as desired. Raises ValueError with a sentence for one that is being deleted."""
         found = await self.find()
-        changed = found is None or not self.is_as_wanted(found)
-        before = shown_part(found) if found else None
-        after = shown_part(self.changed(found or {"metadata": {}})) if changed else before
+        if found is not None and is_being_deleted(found):
+            raise ValueError(
+                f"{self.kind.kind} {self.wanted.name} is being deleted, so it cannot be changed. Run the task again when it is gone."
+            )
+        # The API adds defaults to what the module sends, so it has to say what the object would become.
+        tried = await retry_on_conflict(partial(self.write, dry_run=True))
+        before, after = found and self.wanted.part_of(found), self.wanted.part_of(tried)
+        changed = before != after
         if changed and not self.module.check_mode:
             # The operator may write counts into the object at any time.
             found = await retry_on_conflict(self.write)
         return Change(changed, api.make_diff(before, after), found)
 
     async def ensure_absent(self) -> Change:
-        """Remove the object."""
+        """Remove the object; one that is being deleted already is only waited for."""
         found = await self.find()
         if found is None:
             return Change(False, api.make_diff(None, None), None)
+        leaving = is_being_deleted(found)
         if not self.module.check_mode:
-            await self.client.delete(self.kind, self.wanted.name, self.wanted.namespace)
+            if not leaving:
+                await self.delete(found)
             if self.waiting.wait:
                 await api.wait_until(self.waiting, self.is_gone, self.describe_removal)
-        return Change(True, api.make_diff(shown_part(found), None), None)
+        before = self.wanted.part_of(found)
+        return Change(not leaving, api.make_diff(before, before if leaving else None), None)
 
     async def find(self) -> Any:
         """Return the object, None when it does not exist."""
         return await self.client.get_or_none(self.kind, self.wanted.name, self.wanted.namespace)
 
-    def is_as_wanted(self, found: Any) -> bool:
-        """Tell whether the object was created from this specification and still has it, and the labels, too."""
-        metadata_kept = contains(labels_of(found), self.wanted.labels) and contains(
-            annotations_of(found), self.wanted.annotations
-        )
-        if self.spec is None:
-            return metadata_kept
-        noted = annotations_of(found).get(NOTE)
-        return (
-            metadata_kept
-            and noted == compute_digest(self.spec)
-            and contains(spec_of(found), self.spec)
-        )
-
-    async def write(self) -> Any:
+    async def write(self, *, dry_run: bool = False) -> Any:
         """Create or replace the object; return its new state. Raises Conflict when somebody else changed it meanwhile."""
         found = await self.find()
         if found is None:
             names = {"name": self.wanted.name, "namespace": self.wanted.namespace}
-            return await self.client.create(self.kind, self.changed({"metadata": names}))
-        return await self.client.replace(self.kind, self.changed(found))
+            new = self.changed({"metadata": names})
+            return await self.client.create(self.kind, new, dry_run=dry_run)
+        return await self.client.replace(self.kind, self.changed(found), dry_run=dry_run)
+
+    async def delete(self, found: Any) -> None:
+        """Delete the object that was found, not another one that has its name by now."""
+        names = self.wanted.name, self.wanted.namespace
+        with contextlib.suppress(NotFound):
+            await self.client.delete(self.kind, *names, uid=uid_of(found))
 
     def changed(self, found: Any) -> Any:
         """Return an object as it is desired."""
-        labels = {**labels_of(found), **self.wanted.labels}
-        metadata = {**found["metadata"], "labels": labels}
-        metadata["annotations"] = {**annotations_of(found), **self.annotations}
+        metadata = apply_merge_patch(found["metadata"], self.wanted.metadata_patch)
         spec = spec_of(found) if self.spec is None else self.spec
         return {**found, "metadata": metadata, "spec": spec}
-
-    @property
-    def annotations(self) -> dict[str, str]:
-        """The annotations to set."""
-        note = {} if self.spec is None else {NOTE: compute_digest(self.spec)}
-        return {**self.wanted.annotations, **note}
 
     async def is_gone(self) -> bool:
         """Tell whether the object no longer exists."""
@@ -138,22 +132,3 @@ class WholeObject:
 def is_observed(found: Any) -> bool:
     """Tell whether the status of an object is that of its present specification."""
     return bool(status_of(found).get("observedGeneration", 0) >= generation_of(found))
-
-
-def shown_part(resource: Any) -> Manifest:
-    """Return what a diff shows of an object."""
-    return {"labels": labels_of(resource), "spec": spec_of(resource)}
-
-
-def compute_digest(spec: Manifest) -> str:
-    """Return a digest of a specification, whatever the order of its fields."""
-    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
-
-
-def contains(whole: object, part: object) -> bool:
-    """Tell whether `whole` has everything in `part`, and maybe more; both are JSON."""
-    if isinstance(part, dict) and isinstance(whole, dict):
-        return all(key in whole and contains(whole[key], value) for key, value in part.items())
-    if isinstance(part, list) and isinstance(whole, list):
-        return len(part) == len(whole) and all(map(contains, whole, part))
-    return whole == part

@@ -16,6 +16,7 @@ description:
   - With O(state=absent), the device stops its workloads and removes their data and its own identity. The EdgeDevice
     is removed when the device has acknowledged that, or when the control plane has waited long enough for it.
   - O(state=absent) counts as an administrator's word, so the control plane does not hold the removal of many devices.
+  - A device that is being decommissioned cannot be configured, and the module fails. It can be quarantined.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
@@ -29,7 +30,7 @@ options:
       - When omitted, that in C(metadata.namespace) of O(definition), else V(default).
   labels:
     description:
-      - Labels of the device. Labels that are not listed here stay as they are.
+      - Labels of the device. Labels that are not listed here stay as they are. V(null) removes a label.
       - A boolean becomes V(true) or V(false), a number the text of it.
       - Workloads and device sets select devices by these labels.
   spec:
@@ -66,13 +67,13 @@ options:
     description:
       - What becomes of the pods of a device that O(quarantined=true) quarantines. V(stop) stops them when the device learns of it.
         They start again when it is released.
+      - When omitted, V(stop). Needs O(quarantined).
     type: str
     choices: [stop, keep]
-    default: stop
   quarantine_reason:
     description:
-      - Why the device is quarantined, for whoever looks at it later. At most 1024 characters.
-      - When omitted, a reason that is recorded stays.
+      - Why the device is quarantined, for whoever looks at it later. At most 1024 characters, on one line. Needs O(quarantined).
+      - When omitted or empty, a reason that is recorded stays.
     type: str
   wait:
     description:
@@ -94,7 +95,7 @@ extends_documentation_fragment:
   - flotta.edge.device_settings
 attributes:
   check_mode:
-    description: Reports what would change. Does not wait for the device.
+    description: Reports what would change, and fails where the resource API would refuse it. Does not wait for the device.
     support: full
   diff_mode:
     description: Shows labels and specification before and after.
@@ -130,6 +131,12 @@ EXAMPLES = r"""
     spec:
       heartbeat:
         periodSeconds: null
+
+- name: Take it out of its set
+  flotta.edge.edge_device:
+    name: till-1
+    labels:
+      flotta/member-of: null
 
 - name: Take back a till after an old backup of the control plane was restored
   flotta.edge.edge_device:
@@ -246,20 +253,24 @@ try:
         confirm_and_delete,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.cli.quarantine import (
-        quarantine,
-        release,
+        plan_quarantine,
+        plan_release,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.joining import (
         REQUEST_NAMESPACE,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.quarantine import (
         KEEP,
+        REASON_LIMIT,
         STOP,
         Pods,
         quarantine_of,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.request_explanation import (
         explain_request,
+    )
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.fleet.tombstones import (
+        confirmed_by,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.merge_patch import (
         apply_merge_patch,
@@ -286,10 +297,11 @@ try:
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.meta import (
         Manifest,
+        MergePatch,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.views import (
-        annotations_of,
         conditions_of,
+        is_being_deleted,
         labels_of,
         spec_of,
         status_of,
@@ -308,14 +320,9 @@ class Parameters(api.Connection, api.Waiting):
 
     adopt: bool
     quarantined: bool | None  # None leaves it as it is
-    quarantine_pods: str  # stop or keep
+    quarantine_pods: str | None  # stop or keep
     quarantine_reason: str | None
     state: str  # present or absent
-
-
-def changeable_part(device: EdgeDevice) -> Manifest:
-    """Return the part of a device that this module can change."""
-    return {"labels": labels_of(device), "spec": spec_of(device)}
 
 
 def former_version(
@@ -352,92 +359,93 @@ class WantedDevice:
     async def ensure_present(self) -> Manifest:
         """Configure the device as desired; return the result of the module."""
         adopted = self.parameters.adopt and await self.adopt()
-        device = await self.wait_registered()
+        device = await self.wait_registered(adopted)
         if device is None:  # check mode only
-            return {"changed": True, "diff": api.make_diff(None, self.make_part({}))}
-        before = changeable_part(device)
-        after: Any = self.make_part(before)
-        changed = before != after or self.must_annotate(device)
-        if changed and not self.module.check_mode:
-            self.former = former_version(device, after["labels"], after["spec"])
-            device = await self.client.merge_patch(
-                EDGE_DEVICE, self.name, self.namespace, self.make_patch()
-            )
-        moved = self.must_change_quarantine(device)
-        if moved and not self.module.check_mode:
-            device = await self.change_quarantine(device)
-            after = changeable_part(device)
+            return {"changed": True, "diff": api.make_diff(None, self.part_to_come())}
+        self.require_kept(device)
+        written = await self.write(device)
+        before, after = self.wanted.part_of(device), self.wanted.part_of(written)
+        shown = device if self.module.check_mode else written
         if self.parameters.wait and not self.module.check_mode:
-            device = await self.wait_ready_unless_quarantined(device)
+            shown = await self.wait_ready_unless_quarantined(written)
         diff = api.make_diff(before, after)
-        return {"changed": changed or adopted or moved, "device": device, "diff": diff}
+        return {"changed": adopted or before != after, "device": shown, "diff": diff}
 
-    def make_patch(self) -> Manifest:
-        """Return the merge patch of what the parameters set."""
-        metadata = {"labels": self.wanted.labels, "annotations": self.wanted.annotations}
-        return {"metadata": metadata, "spec": self.wanted.spec or {}}
-
-    def make_part(self, before: Manifest) -> Any:
-        """Return the part of the device that this module can change, as it is desired."""
-        patch = {"labels": self.wanted.labels, "spec": self.wanted.spec or {}}
-        return apply_merge_patch(before, patch)
-
-    def must_annotate(self, device: EdgeDevice) -> bool:
-        """Tell whether the device does not have the annotations of a definition."""
-        found = annotations_of(device)
-        return any(found.get(key) != value for key, value in self.wanted.annotations.items())
-
-    def must_change_quarantine(self, device: EdgeDevice) -> bool:
-        """Tell whether the device is not quarantined or released as desired."""
-        known, wanted = quarantine_of(device), self.parameters.quarantined
-        if wanted is None:
-            return False
-        if known is None or not wanted:
-            return (known is not None) != wanted
-        reason = self.parameters.quarantine_reason
-        return known.pods != self.wanted_pods or (reason is not None and known.reason != reason)
-
-    async def change_quarantine(self, device: EdgeDevice) -> EdgeDevice:
-        """Quarantine the device or release it, and return it."""
-        if not self.parameters.quarantined:
-            return await release(self.client, device)
-        known, reason = quarantine_of(device), self.parameters.quarantine_reason
-        if reason is None:
-            reason = known.reason if known else ""
-        return await quarantine(
-            self.client, device, self.wanted_pods, reason, "flotta.edge.edge_device"
+    async def write(self, device: EdgeDevice) -> EdgeDevice:
+        """Return the device as the task changes it; in check mode, it is not stored."""
+        patch = self.make_patch(device)
+        wanted = apply_merge_patch(device, patch)
+        if self.wanted.part_of(wanted) == self.wanted.part_of(device):
+            return device
+        written = await self.client.merge_patch(
+            EDGE_DEVICE, self.name, self.namespace, patch, dry_run=self.module.check_mode
         )
+        self.former = former_version(device, labels_of(written), spec_of(written))
+        return written
+
+    def make_patch(self, device: EdgeDevice) -> MergePatch:
+        """Return the merge patch of what the parameters set."""
+        spec = {**(self.wanted.spec or {}), **self.plan_quarantine(device)}
+        return {"metadata": self.wanted.metadata_patch, "spec": spec}
+
+    def part_to_come(self) -> Manifest:
+        """Return the part of a device that is not registered yet as this module would change it."""
+        unknown: Any = {"metadata": {}}
+        return self.wanted.part_of(apply_merge_patch(unknown, self.make_patch(unknown)))
+
+    def require_kept(self, device: EdgeDevice) -> None:
+        """Raise ValueError for a device that is leaving, which can only be quarantined."""
+        if is_being_deleted(device) and not self.parameters.quarantined:
+            raise ValueError(
+                f"Device {self.name} is being decommissioned, so it cannot be configured. Run the task again when it has registered again."
+            )
+
+    def plan_quarantine(self, device: EdgeDevice) -> MergePatch:
+        """Return the merge patch of the specification that quarantines or releases the device, empty if it is as desired."""
+        if self.parameters.quarantined is None:
+            return {}
+        if not self.parameters.quarantined:
+            return plan_release(device)
+        reason = self.parameters.quarantine_reason or ""
+        if len(reason) > REASON_LIMIT:
+            raise ValueError(
+                f"quarantine_reason has {len(reason)} characters, and {REASON_LIMIT} can be recorded. Shorten it."
+            )
+        return plan_quarantine(device, self.wanted_pods, reason, "flotta.edge.edge_device")
 
     @property
     def wanted_pods(self) -> Pods:
         """What becomes of the pods of a quarantined device, in the words of the API."""
-        return STOP if self.parameters.quarantine_pods == "stop" else KEEP
+        return KEEP if self.parameters.quarantine_pods == "keep" else STOP
 
     async def adopt(self) -> bool:
         """Take the device back if it is unknown to the control plane; tell whether it was."""
         unknown = find_newest(await list_unknown(self.client, self.namespace), self.name)
         if unknown is not None and not self.module.check_mode:
-            await adopt(self.client, unknown, self.wanted.labels)
+            labels = {key: value for key, value in self.wanted.labels.items() if value is not None}
+            await adopt(self.client, unknown, labels)
         return unknown is not None
 
     async def ensure_absent(self) -> Manifest:
-        """Decommission the device; return the result of the module."""
+        """Decommission the device, unless somebody did; return the result of the module."""
         device = await self.find()
         if device is None:
             return {"changed": False, "diff": api.make_diff(None, None)}
+        leaving = is_being_deleted(device) and bool(confirmed_by(device))
         if not self.module.check_mode:
             await confirm_and_delete(self.client, device, "flotta.edge.edge_device")
             if self.parameters.wait:
                 await api.wait_until(self.parameters, self.is_gone, self.describe_delay)
-        return {"changed": True, "diff": api.make_diff(changeable_part(device), None)}
+        before = self.wanted.part_of(device)
+        return {"changed": not leaving, "diff": api.make_diff(before, before if leaving else None)}
 
     async def find(self) -> EdgeDevice | None:
         """Return the device, None when it does not exist."""
         return await self.client.get_or_none(EDGE_DEVICE, self.name, self.namespace)
 
-    async def wait_registered(self) -> EdgeDevice | None:
-        """Return the device once it is registered; in check mode None when it is not."""
-        if self.module.check_mode:
+    async def wait_registered(self, adopted: bool) -> EdgeDevice | None:
+        """Return the device once it is registered; in check mode None when it is not, but would be waited for or adopted."""
+        if self.module.check_mode and (self.parameters.wait or adopted):
             return await self.find()
         if not self.parameters.wait:
             return await self.require_registered()
@@ -538,10 +546,11 @@ def main() -> None:
         argument_spec={
             "adopt": {"type": "bool", "default": False},
             "quarantined": {"type": "bool"},
-            "quarantine_pods": {"type": "str", "choices": ["stop", "keep"], "default": "stop"},
+            "quarantine_pods": {"type": "str", "choices": ["stop", "keep"]},
             "quarantine_reason": {"type": "str"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
+        required_by={"quarantine_pods": ["quarantined"], "quarantine_reason": ["quarantined"]},
     )
     parameters = module.parameters(Parameters)
 

@@ -27,7 +27,8 @@ options:
       - When omitted, that in C(metadata.namespace) of O(definition), else V(default).
   labels:
     description:
-      - Labels of the EdgeDeviceSet itself, not of its members. Labels that are not listed here stay as they are.
+      - Labels of the EdgeDeviceSet itself, not of its members. Labels that are not listed here stay as they are. V(null) removes a
+        label.
       - To put a device into the set, set the label C(flotta/member-of) of the device, for example with M(flotta.edge.edge_device).
   spec:
     description:
@@ -44,6 +45,7 @@ options:
     description:
       - Whether to wait until the operator has accepted the settings, and no member that is online lacks a part of them, for example
         because a Secret does not exist. If the task changes the heartbeat, also until each member that is online has taken it over.
+      - Members are not waited for if the user may not list EdgeDevices. The module warns about that.
       - With O(state=absent), until the EdgeDeviceSet is removed.
     type: bool
     default: false
@@ -54,13 +56,13 @@ extends_documentation_fragment:
   - flotta.edge.device_settings
 attributes:
   check_mode:
-    description: Reports what would change.
+    description: Reports what would change, and fails where the resource API would refuse it.
     support: full
   diff_mode:
     description: Shows labels and specification before and after.
     support: full
   idempotent:
-    description: Changes nothing when the set was created from the same specification.
+    description: Changes nothing when labels and specification are as desired.
     support: full
 seealso:
   - module: flotta.edge.edge_device
@@ -170,8 +172,8 @@ from ansible_collections.flotta.edge.plugins.module_utils._whole_objects import 
 
 try:
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import (
-        ApiError,
         Client,
+        Forbidden,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.conditions import (
         ACCEPTED,
@@ -240,6 +242,7 @@ class WantedSet(WholeObject):
     """The set that the parameters name."""
 
     seen: EdgeDeviceSet | None = None  # while the module waits: as last read
+    hidden = False  # whether the user may not read its members
     lacking: list[EdgeDevice]  # the members that lacked something then
     late: list[EdgeDevice]  # those that had not taken over the heartbeat
     former: dict[
@@ -284,13 +287,19 @@ class WantedSet(WholeObject):
         return find_condition(conditions_of(self.seen), ACCEPTED)
 
     async def read_members(self) -> list[EdgeDevice]:
-        """Return the devices of the set; none to a user who may not read devices."""
+        """Return the devices of the set; none to a user who may not read devices, with a warning."""
         selector = f"{MEMBER_LABEL}={self.wanted.name}"
         try:
             return await self.client.list(
                 EDGE_DEVICE, self.wanted.namespace, label_selector=selector
             )
-        except ApiError:
+        except Forbidden:
+            if not self.hidden:
+                self.hidden = True
+                self.module.warn(
+                    f"Whether the members of EdgeDeviceSet {self.wanted.name} take over its settings was not waited for: the user may "
+                    "not list EdgeDevices."
+                )
             return []
 
     async def describe_delay(self) -> api.Delayed:

@@ -16,7 +16,7 @@ author:
 options:
   labels:
     description:
-      - Labels of the EdgeWorkload itself, not of devices.
+      - Labels of the EdgeWorkload itself, not of devices. Labels that are not listed here stay as they are. V(null) removes a label.
   spec:
     description:
       - The whole specification of the EdgeWorkload. Fields that are not listed here are removed.
@@ -43,13 +43,13 @@ extends_documentation_fragment:
   - flotta.edge.workload_settings
 attributes:
   check_mode:
-    description: Reports what would change.
+    description: Reports what would change, and fails where the resource API would refuse it.
     support: full
   diff_mode:
     description: Shows labels and specification before and after.
     support: full
   idempotent:
-    description: Changes nothing when the workload was created from the same specification.
+    description: Changes nothing when labels and specification are as desired.
     support: full
 seealso:
   - module: flotta.edge.edge_workload_info
