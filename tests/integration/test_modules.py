@@ -200,8 +200,8 @@ async def test_check_mode_of_a_device_fails_where_the_run_would(
 ) -> None:
     module = loaded("edge_device", monkeypatch)
     async with await PluginClient.connect(str(kubeconfig)) as client:
-        await Fleet(client).device("till-1")
-        wanted = Wanted("till-1", "default", {"bad key!": "x"}, {}, None)
+        await Fleet(client).device("checked")
+        wanted = Wanted("checked", "default", {"bad key!": "x"}, {}, None)
         parameters = SimpleNamespace(adopt=False, wait=False, quarantined=None)
         with pytest.raises(Invalid):
             await module.WantedDevice(CHECK, client, wanted, parameters).ensure_present()

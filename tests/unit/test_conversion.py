@@ -65,6 +65,20 @@ def test_group_becomes_a_set_and_its_label_follows_in_devices_and_selectors() ->
     assert found == [{**expression, "key": "flotta/member-of"}]
 
 
+def test_of_two_names_of_a_field_or_label_the_current_one_counts() -> None:
+    labels = {"flotta/member-of": "north", "flotta/configured-by": "south"}
+    heartbeat = {"periodSeconds": 12, "period_seconds": 11}
+    names = {"apiVersion": "management.project-flotta.io/v1alpha1", "kind": "EdgeDevice"}
+    old = {**names, "metadata": {"labels": labels}, "spec": {"heartbeat": heartbeat}}
+    new, sentences = convert_manifest(old)
+    assert new["metadata"] == {"labels": {"flotta/member-of": "north"}}
+    assert new["spec"] == {"heartbeat": {"periodSeconds": 12}}
+    assert sentences == [
+        "label flotta/configured-by is dropped: it is now flotta/member-of, which is there, too",
+        "spec.heartbeat.period_seconds is dropped: it is now periodSeconds, which is there, too",
+    ]
+
+
 def test_lists_are_converted_item_by_item() -> None:
     listed = {
         "apiVersion": GROUP,

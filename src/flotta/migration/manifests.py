@@ -55,6 +55,9 @@ class _Notes:
     def add_renamed(self, old: str, new: str) -> None:
         self.sentences.append(f"{old} is now {new}")
 
+    def add_replaced(self, old: str, new: str) -> None:
+        self.add_dropped(old, f"it is now {new}, which is there, too")
+
     def add_dropped(self, what: str, why: str) -> None:
         self.sentences.append(f"{what} is dropped: {why}")
 
@@ -131,6 +134,9 @@ def _convert_labels(labels: Object, notes: _Notes) -> Object:
     for key, value in labels.items():
         if key.startswith(SELECTOR_LABELS):
             notes.add_dropped(f"label {key}", "selectors no longer need labels on the workload")
+            continue
+        if LABELS.get(key) in labels:
+            notes.add_replaced(f"label {key}", LABELS[key])
             continue
         if key in LABELS:
             notes.add_renamed(f"label {key}", LABELS[key])
@@ -242,7 +248,7 @@ def _current_name(key: str, value: Object, known: Schema, path: str, notes: _Not
     if name is None:
         notes.add_dropped(f"{path}.{key}", "no such field exists")
     elif name in value:
-        notes.add_dropped(f"{path}.{key}", f"it is now {name}, which is there, too")
+        notes.add_replaced(f"{path}.{key}", name)
         return None
     elif name != key:
         notes.add_renamed(f"{path}.{key}", name)
