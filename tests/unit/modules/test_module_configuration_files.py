@@ -8,6 +8,7 @@ import os
 import pwd
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -55,6 +56,23 @@ def test_file_has_its_selinux_context_before_it_is_at_its_path(
     for content in ("1", "2", "2"):
         run("configuration_files", files=[{**unit, "content": content}])
     assert given == [["default"], ["old"]]
+
+
+def test_nothing_of_a_secret_stays_where_selinux_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(95, "Operation not supported")
+
+    module = basic.AnsibleModule
+    monkeypatch.setattr(module, "selinux_enabled", lambda _: True)
+    monkeypatch.setattr(module, "selinux_context", lambda *_: ["old"])
+    monkeypatch.setattr(module, "selinux_default_context", lambda *_: ["default"])
+    monkeypatch.setattr(basic, "selinux", SimpleNamespace(lsetfilecon=refuse), raising=False)
+    answer = run("configuration_files", files=files(tmp_path)[1:])
+    expected = f"Cannot write {tmp_path}/secret.env: invalid selinux context: [Errno 95]"
+    assert answer["msg"].startswith(expected)
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_mode_alone_is_a_change(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ import re
 import stat
 import tempfile
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils._secret_parameters import SecretsModule
@@ -151,6 +152,22 @@ class State:
     mode: int
     owner: int
     group: int
+
+
+class FilesModule(SecretsModule):
+    """A module that names the file whose SELinux context it sets, where AnsibleModule would name a temporary one."""
+
+    labelled: str | None = None  # path of that file
+
+    def fail_json(self, msg: str, **details: Any) -> NoReturn:
+        """Fail the module with a sentence."""
+        if self.labelled is None:
+            super().fail_json(msg=msg, **details)
+        sentence = (
+            f"Cannot write {self.labelled}: {msg}. Correct the SELinux contexts of its directory with restorecon, or move it to a file "
+            "system that has contexts."
+        )
+        super().fail_json(msg=sentence)
 
 
 def find_owner(module: AnsibleModule, file: WantedFile) -> tuple[int, int]:
@@ -209,7 +226,7 @@ def wanted_state(module: AnsibleModule, file: WantedFile) -> State | None:
     return State(file.content.encode(), int(file.mode, 8), owner, group)
 
 
-def write(module: AnsibleModule, path: str, state: State) -> None:
+def write(module: FilesModule, path: str, state: State) -> None:
     """Write a temporary file in the same directory and rename it, so that no reader sees a part of it.
 
     Not by `module.atomic_move`: that gives a new secret the mode of the file that it replaces, until somebody changes it.
@@ -226,17 +243,23 @@ def write(module: AnsibleModule, path: str, state: State) -> None:
             os.fsync(stream.fileno())
         label(module, partial, path)
         os.replace(partial, path)
-    except OSError:
+    except BaseException:  # SystemExit, too: AnsibleModule ends by it where SELinux refuses
         os.unlink(partial)
         raise
 
 
-def label(module: AnsibleModule, partial: str, path: str) -> None:
-    """Give a file the SELinux context of the one that it replaces, else the one that the policy has for its path."""
-    if module.selinux_enabled():
-        there = os.path.exists(path)
-        context = module.selinux_context(path) if there else module.selinux_default_context(path)
-        module.set_context_if_different(partial, context, False)
+def label(module: FilesModule, partial: str, path: str) -> None:
+    """Give a file the SELinux context of the one that it replaces, else the one that the policy has for its path.
+
+    Fails the module where SELinux refuses.
+    """
+    if not module.selinux_enabled():
+        return
+    module.labelled = path
+    there = os.path.exists(path)
+    context = module.selinux_context(path) if there else module.selinux_default_context(path)
+    module.set_context_if_different(partial, context, False)
+    module.labelled = None
 
 
 def is_public(state: State | None) -> bool:
@@ -274,7 +297,7 @@ def plan(module: AnsibleModule, file: WantedFile) -> Change | None:
     return Change(file.path, before, after)
 
 
-def apply(module: AnsibleModule, change: Change) -> None:
+def apply(module: FilesModule, change: Change) -> None:
     """Write or remove a file."""
     if change.after is None:
         os.unlink(change.path)
@@ -303,7 +326,7 @@ def reveal_public(module: AnsibleModule, files: list[WantedFile]) -> None:
 
 def main() -> None:
     """Run the module."""
-    module = SecretsModule(
+    module = FilesModule(
         argument_spec={
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE}
         },
