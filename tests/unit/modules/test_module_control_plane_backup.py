@@ -153,6 +153,48 @@ def test_a_backup_that_is_damaged_or_from_the_future_is_not_new_enough(
     shutil.rmtree(untouched.backups)
 
 
+def test_backups_from_the_future_neither_count_nor_go(
+    untouched: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock was wrong for some days; or it is wrong now, and they are the real ones."""
+    now = datetime.now(UTC)
+    past = [untouched.archive(now - timedelta(days=days), monkeypatch) for days in (2, 1)]
+    future = [untouched.archive(now + timedelta(days=days), monkeypatch) for days in (400, 401)]
+    answer = untouched.run(directory=str(untouched.backups), keep=2)
+    assert answer["removed"] == [str(past[0])]
+    assert f"do not count as backups, and stay: {future[0]}, " in str(answer["warnings"])
+    again = untouched.run(directory=str(untouched.backups), keep=2, max_age=3600)
+    assert (again["changed"], again["path"]) == (False, answer["path"])
+    assert all(path.exists() for path in (past[1], *future))
+    shutil.rmtree(untouched.backups)
+
+
+def test_a_damaged_backup_is_not_one_of_those_that_stay(
+    untouched: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    days = [timedelta(days=days) for days in (4, 3, 2, 1)]
+    oldest, complete, damaged, newest = [untouched.archive(now - age, monkeypatch) for age in days]
+    damaged.write_bytes(damaged.read_bytes()[:-20_000])
+    answer = untouched.run(directory=str(untouched.backups), keep=3)
+    assert answer["removed"] == [str(oldest)]
+    assert f"{damaged} is" in str(answer["warnings"])
+    assert complete.exists()
+    assert newest.exists()
+    shutil.rmtree(untouched.backups)
+
+
+def test_what_is_no_regular_file_is_left_alone(untouched: Host, tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "flotta-backup-20260101T000000Z.tar")
+    for dest in (pipe, Path("/dev/null")):
+        answer = untouched.run(dest=str(dest), force=True)
+        assert answer["msg"] == f"{dest} is not a regular file; choose another dest."
+    answer = untouched.run(check_mode=True, directory=str(tmp_path))
+    assert f"{pipe} is not a regular file" in str(answer["warnings"])
+    answer = untouched.run(directory=str(pipe))
+    assert answer["msg"] == f"{pipe} is not a directory; choose another one."
+
+
 def test_a_directory_is_made_for_its_owner_alone(untouched: Host, tmp_path: Path) -> None:
     folder = tmp_path / "series"
     assert untouched.run(directory=str(folder), keep=3)["changed"]

@@ -36,6 +36,8 @@ class Archive:
 
 def read_archive(path: str) -> Archive:
     """Return what an archive is. Raises ArchiveError if it is not a complete backup, OSError if it cannot be read."""
+    if not os.path.isfile(path):  # a pipe would be waited for
+        raise ArchiveError("is not a regular file")
     try:
         with tarfile.open(path, "r:") as archive:
             listed = _read_list(archive)

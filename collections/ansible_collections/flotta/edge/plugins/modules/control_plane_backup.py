@@ -46,6 +46,9 @@ options:
   keep:
     description:
       - With O(directory), how many archives stay there. The oldest ones by name are removed, after a new one was written and checked.
+      - Before any is removed, those that stay are read. One that is damaged does not count.
+      - One with a time in the future does not count either, and is not removed. The module warns about it, as the clock of the machine is
+        or was wrong.
       - When omitted, all stay. Files with other names always do.
     type: int
   owner:
@@ -276,6 +279,7 @@ class Backup:
 
     def __init__(self, module: AnsibleModule, parameters: Parameters) -> None:
         self.module, self.parameters = module, parameters
+        self.archives: dict[str, Archive | None] = {}  # those that were read, by path
 
     def ensure(self) -> NoReturn:
         """Write the archive unless it is there as it is to be; exit with the result."""
@@ -330,6 +334,8 @@ class Backup:
             self.fail(f"{path} is {kind}; name the archive itself, or set directory")
         if not os.path.exists(path):
             return Plan(path, None, write=True, remove=())
+        if not os.path.isfile(path):
+            self.fail(f"{path} is not a regular file; choose another dest")
         try:
             return Plan(path, read_archive(path), write=self.parameters.force, remove=())
         except ArchiveError as error:
@@ -338,31 +344,45 @@ class Backup:
     def plan_series(self) -> Plan:
         """Plan for a directory of archives."""
         folder = os.path.abspath(str(self.parameters.directory))
-        names = sorted(filter(SERIES.fullmatch, list_names(folder)))
-        complete = list(self.skip_incomplete([os.path.join(folder, name) for name in names]))
-        newest = read_archive(complete[-1]) if complete else None
+        if os.path.lexists(folder) and not os.path.isdir(folder):
+            self.fail(f"{folder} is not a directory; choose another one")
+        now = datetime.now(timezone.utc)
+        path = os.path.join(folder, now.strftime(SERIES_NAME))
+        complete = self.skip_incomplete(self.list_series(folder, path))
+        newest = self.read(complete[-1]) if complete else None
         if newest and self.is_new_enough(newest) and not self.parameters.force:
             surplus = self.list_surplus(complete[:-1])
             return Plan(newest.path, newest, write=False, remove=surplus)
-        now = datetime.now(timezone.utc)
-        path = os.path.join(folder, now.strftime(SERIES_NAME))
         surplus = self.list_surplus([other for other in complete if other != path])
         return Plan(path, newest, write=True, remove=surplus)
 
+    def list_series(self, folder: str, now: str) -> Sequence[str]:
+        """Return the archives, oldest first, without those that are newer than one of now; warn about those."""
+        names = sorted(filter(SERIES.fullmatch, list_names(folder)))
+        paths = [os.path.join(folder, name) for name in names]
+        future = [path for path in paths if path > now]
+        if future:
+            self.module.warn(
+                f"Archives with a time in the future do not count as backups, and stay: {', '.join(future)}. Set the clock of this "
+                "machine if it is wrong; if it is right, remove them."
+            )
+        return paths[: len(paths) - len(future)]
+
     def skip_incomplete(self, paths: Sequence[str]) -> Sequence[str]:
-        """Return the archives without the newest ones that are not complete; warn about those."""
-        while paths and not self.is_complete(paths[-1]):
+        """Return the archives without the newest ones that are not complete."""
+        while paths and self.read(paths[-1]) is None:
             paths = paths[:-1]
         return paths
 
-    def is_complete(self, path: str) -> bool:
-        """Tell whether an archive is a complete backup; warn if it is not."""
-        try:
-            read_archive(path)
-        except ArchiveError as error:
-            self.module.warn(f"{path} {error}. It does not count as a backup; remove it.")
-            return False
-        return True
+    def read(self, path: str) -> Archive | None:
+        """Return what an archive is; None, after a warning, if it is not a complete backup."""
+        if path not in self.archives:
+            try:
+                self.archives[path] = read_archive(path)
+            except ArchiveError as error:
+                self.module.warn(f"{path} {error}. It does not count as a backup; remove it.")
+                self.archives[path] = None
+        return self.archives[path]
 
     def is_new_enough(self, archive: Archive) -> bool:
         """Tell whether no other backup is needed; one from the future says nothing."""
@@ -371,10 +391,17 @@ class Backup:
         return 0 <= age < (self.parameters.max_age or 0)
 
     def list_surplus(self, others: Sequence[str]) -> Sequence[str]:
-        """Return the oldest archives, those that do not stay beside the newest one."""
+        """Return the oldest archives, those that do not stay beside the newest one.
+
+        Those that stay are complete, as many of them as are to stay.
+        """
         if self.parameters.keep is None:
             return []
-        return others[: max(0, len(others) - (self.parameters.keep - 1))]
+        missing = self.parameters.keep - 1
+        while missing and len(others) > missing:
+            missing -= self.read(others[-1]) is not None
+            others = others[:-1]
+        return [] if missing else others
 
     def require_possible(self, folder: str) -> None:
         """Fail the module unless there is a control plane, and space for an archive."""
