@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.errors import Invalid
+from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.errors import (
+    Invalid,
+    NotFound,
+)
 from memory_client import MemoryClient
 from module_run import run
 
@@ -57,6 +60,20 @@ def test_what_the_api_refuses_fails_in_check_mode_too(
         assert answer["failed"], answer
         assert answer["reason"] == "Invalid"
     assert tried == [True, False]
+
+
+@pytest.mark.parametrize("module", ["registration_certificate", "server_certificate"])
+def test_a_control_plane_that_the_play_would_install_first_is_warned_of(
+    client: MemoryClient, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    async def refuse(*_: object, dry_run: bool = False) -> None:
+        raise NotFound(404, "NotFound", 'namespaces "flotta" not found')
+
+    monkeypatch.setattr(client, "create", refuse)
+    tried = run(module, check_mode=True, **PRESENT[module])
+    assert (tried["changed"], tried["key"]) == (True, "")
+    assert "There is no namespace flotta yet" in str(tried["warnings"])
+    assert run(module, **PRESENT[module])["reason"] == "NotFound"
 
 
 @pytest.mark.parametrize("module", PRESENT)

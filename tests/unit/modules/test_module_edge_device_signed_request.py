@@ -161,3 +161,10 @@ def test_requests_are_listed_by_state_and_namespace_and_explained(client: Memory
     joined, missing = run(f"{MODULE}_info", state="approved", explain=True)["requests"]
     assert joined["explanation"][0].startswith("a is approved, and a device in namespace shops.")
     assert "its EdgeDevice does not exist yet" in missing["explanation"][0]
+
+
+def test_what_only_an_approval_has_is_refused_for_a_decline(client: MemoryClient) -> None:
+    asked(client)
+    answer = run(MODULE, name="till-1", state="declined", target_set="tills", code=CODE)
+    assert answer["msg"] == "target_set, code has no effect with state declined; leave it out."
+    assert client.writes == []

@@ -71,6 +71,8 @@ WAIT_SPEC = {
 OF_KUBERNETES = ("urllib3", "yaml")  # packages that it brings along
 NAMES = ("name", "target_set")  # options
 NAMESPACES = ("namespace", "namespaces", "target_namespace", "control_plane_namespace")  # options
+# A play that installs the control plane first can be tried as a whole.
+NO_NAMESPACE = "There is no namespace {0} yet, so check mode cannot tell whether the resource API would accept the change."
 LEAVING = "{0} is being deleted, so it cannot be changed. Run the task again when it is gone."
 MISSING = (
     "The Python package {1} is not installed for {0}. Install it there ({0} -m pip install '{1}'), choose a Python that has it by "

@@ -27,6 +27,7 @@ options:
     description:
       - V(approved) lets the device join, also one that was declined before.
       - V(declined) keeps it out. It withdraws an approval, too, but an EdgeDevice that exists stays, and the module warns about it.
+      - The options O(target_namespace), O(target_set), O(labels) and O(code) are about an approval, and refused with V(declined).
     type: str
     choices: [approved, declined]
     default: approved
@@ -231,6 +232,7 @@ except api.UNUSABLE as error:
     api.import_errors.append(error)  # api.run() says so
 
 PROGRAM = "flotta.edge.edge_device_signed_request"
+OF_APPROVAL = ("target_namespace", "target_set", "labels", "code")  # options
 
 
 @dataclass(frozen=True)
@@ -275,6 +277,7 @@ class WantedDecision:
 
     async def ensure(self) -> Manifest:
         """Decide about the request; return the result of the module."""
+        self.require_effect()
         if await self.is_still_to_come():
             return {"changed": True}
         outcome = await retry_on_conflict(self.decide)
@@ -291,6 +294,14 @@ class WantedDecision:
             "diff": api.make_diff(before, after),
             **({"device": device} if device else {}),
         }
+
+    def require_effect(self) -> None:
+        """Raise ValueError for what only an approval has, beside another decision."""
+        vain = [name for name in OF_APPROVAL if getattr(self.parameters, name)]
+        if vain and self.parameters.state != "approved":
+            raise ValueError(
+                f"{', '.join(vain)} has no effect with state {self.parameters.state}; leave it out."
+            )
 
     async def is_still_to_come(self) -> bool:
         """Wait until there is a request, if that is wanted. In check mode, tell whether there is none."""

@@ -161,7 +161,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     description:
-      - Writes no batch, and does not wait. Fails where the resource API would refuse the batch.
+      - Writes no batch, and does not wait. Fails where the resource API would refuse the batch; where its namespace does not
+        exist yet, the module warns.
       - RV(certificate) and RV(key) are empty when they would change.
     support: full
   diff_mode:
@@ -320,6 +321,7 @@ try:
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import (
         AlreadyExists,
         Client,
+        NotFound,
     )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.kinds import (
         CONFIG_MAP,
@@ -527,7 +529,7 @@ class WantedBatch:
         if existing and not is_opened(existing, fields, self.now):
             return self.describe_expired(existing, trusted)
         if changed:
-            await self.write(existing, fields)
+            await self.write_or_try(existing, fields)
         issued = await self.find_issued(changed=changed)
         diff = api.make_diff(found.fields if found else None, fields)
         self.warn_of_lost(existing, fields)
@@ -588,6 +590,15 @@ class WantedBatch:
                 f"The registration batch {self.name} was revoked at {revoked.get('at', '')} by {revoked.get('by', 'somebody')}{said}, and stays so. Choose "
                 "another name, or remove the batch with state absent first."
             )
+
+    async def write_or_try(self, existing: IssuedBatch | None, fields: SpecificationFields) -> None:
+        """Write the batch; in check mode the namespace may be missing, because an earlier task would create it."""
+        try:
+            await self.write(existing, fields)
+        except NotFound:
+            if not self.check_mode:
+                raise
+            self.module.warn(api.NO_NAMESPACE.format(self.parameters.control_plane_namespace))
 
     async def write(self, existing: IssuedBatch | None, fields: SpecificationFields) -> None:
         """Create the batch or change its specification, in check mode as a dry run."""

@@ -50,7 +50,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     description:
-      - Writes no Secret, and does not wait. Fails where the resource API would refuse it.
+      - Writes no Secret, and does not wait. Fails where the resource API would refuse it; where its namespace does not exist yet, the
+        module warns.
       - RV(certificate) and RV(key) are empty when they would change.
     support: full
   diff_mode:
@@ -163,7 +164,10 @@ try:
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.identity.server_requests import (
         check_names,
     )
-    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import Client
+    from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.client import (
+        Client,
+        NotFound,
+    )
     from ansible_collections.flotta.edge.plugins.module_utils._flotta.resources.objects.meta import (
         Manifest,
     )
@@ -183,7 +187,7 @@ class Parameters(api.Certificates, api.Connection, api.Waiting):
 
 
 async def ensure_present(
-    certificates: ServerCertificates, parameters: Parameters, check_mode: bool
+    certificates: ServerCertificates, parameters: Parameters, module: AnsibleModule
 ) -> Manifest:
     """Issue the certificate if it is not there; return the result of the module."""
     names = check_names(parameters.names)
@@ -191,9 +195,14 @@ async def ensure_present(
     existing = await certificates.find(name)
     if existing is not None and existing.is_leaving:
         raise ValueError(api.LEAVING.format(f"The Secret {name}"))
-    changed = existing is None or set(existing.names) != set(names)
+    changed, check_mode = existing is None or set(existing.names) != set(names), module.check_mode
     if changed:
-        await certificates.ask(name, names, dry_run=check_mode)
+        try:
+            await certificates.ask(name, names, dry_run=check_mode)
+        except NotFound:  # an earlier task would create the namespace
+            if not check_mode:
+                raise
+            module.warn(api.NO_NAMESPACE.format(parameters.control_plane_namespace))
     issued = (
         None
         if changed and check_mode
@@ -231,7 +240,7 @@ def describe(issued: IssuedServer | None) -> Manifest:
 
 
 async def ensure_absent(
-    certificates: ServerCertificates, parameters: Parameters, check_mode: bool
+    certificates: ServerCertificates, parameters: Parameters, module: AnsibleModule
 ) -> Manifest:
     """Remove the Secret; return the result of the module."""
     if not (parameters.name or parameters.names):
@@ -241,7 +250,7 @@ async def ensure_absent(
     existing = await certificates.find(name)
     if existing is not None and existing.is_leaving:
         existing = None
-    if existing is not None and not check_mode:
+    if existing is not None and not module.check_mode:
         await certificates.remove(name)
     before = {"names": sorted(existing.names)} if existing else None
     return {
@@ -271,7 +280,7 @@ def main() -> None:
     async def work(client: Client) -> Manifest:
         certificates = ServerCertificates(client, parameters.control_plane_namespace)
         ensure = ensure_present if parameters.state == "present" else ensure_absent
-        return await ensure(certificates, parameters, module.check_mode)
+        return await ensure(certificates, parameters, module)
 
     api.run(module, parameters, work, api.connect_to_certificates(module))
 
