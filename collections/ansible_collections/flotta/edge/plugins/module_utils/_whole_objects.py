@@ -66,9 +66,7 @@ class WholeObject:
         """Create or change the object as desired. Raises ValueError with a sentence for one that is being deleted."""
         found = await self.find()
         if found is not None and is_being_deleted(found):
-            raise ValueError(
-                f"{self.kind.kind} {self.wanted.name} is being deleted, so it cannot be changed. Run the task again when it is gone."
-            )
+            raise ValueError(api.LEAVING.format(f"{self.kind.kind} {self.wanted.name}"))
         # The API adds defaults to what the module sends, so it has to say what the object would become.
         tried = await retry_on_conflict(partial(self.write, dry_run=True))
         before, after = found and self.wanted.part_of(found), self.wanted.part_of(tried)
