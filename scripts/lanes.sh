@@ -5,6 +5,7 @@
 export LC_ALL=C.UTF-8 RESULTS=$PWD/.cache/results PIP_NO_INPUT=1
 rm -rf "$RESULTS"
 mkdir -p "$RESULTS"
+: >"$RESULTS/times"
 plain_path=$PATH
 . scripts/parts.sh
 declare -A lanes=()
@@ -119,20 +120,32 @@ clean() {
   part "nothing is left after $1" nothing_is_left "$2" "$3"
 }
 
+# no_scenario_is_left SCENARIO: see that scripts/molecule.sh has removed its hosts, unless KEEP_SITE is set.
+no_scenario_is_left() {
+  [ -n "${KEEP_SITE:-}" ] || part "nothing is left of Molecule, $1" nothing_is_left ".cache/molecule/$1" "flotta-molecule-$1"
+}
+
 # Table and sum need no virtual environment, so they are printed even if creating it failed.
 summary() {
   rmdir "$background" 2>/dev/null
   printf '\nAll of it took %d:%02d.\n\n' $((SECONDS / 60)) $((SECONDS % 60))
-  [ ! -e "$RESULTS/reasons" ] || { heading "why parts failed" && cat "$RESULTS/reasons" && echo; }
+  [ ! -e "$RESULTS/reasons" ] || { heading "why parts failed or were skipped" && cat "$RESULTS/reasons" && echo; }
   /usr/bin/env python3 scripts/sum_results.py "$RESULTS"
+}
+
+# ended_all PID: wait until all programs of a lane are gone; that of Molecule removes its hosts first.
+ended_all() {
+  local latest=$((SECONDS + 120))
+  wait "$1"
+  while kill -0 -- "-$1" 2>/dev/null && [ $SECONDS -lt $latest ]; do sleep 0.2; done
 }
 
 interrupted() {
   local name
   trap '' INT TERM HUP
+  for name in "${!lanes[@]}"; do kill -- "-${lanes[$name]}"; done
   for name in "${!lanes[@]}"; do
-    kill -- "-${lanes[$name]}"
-    wait "${lanes[$name]}"
+    ended_all "${lanes[$name]}"
     show "$name"
   done
   record FAILED interrupted

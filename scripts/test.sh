@@ -88,7 +88,7 @@ molecule() {
   has_run "environment"
   if wanted site; then until hosts_of_the_other_site; do sleep 1; done; fi
   part "Molecule, default and absent" make molecule SCENARIO="default absent"
-  part "nothing is left of Molecule" nothing_is_left .cache/molecule/default flotta-molecule-default
+  no_scenario_is_left default
 }
 
 short_sites() {

@@ -5,18 +5,18 @@ Images are not built here: their bases are in registries.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import venv
 from pathlib import Path
 
 import pytest
-import yaml
 
 from bare_controller import ROOT, BareController, install_artifact
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
 TOOLS = ROOT / ".cache/quality"
-DEFINITION = {"version": 3, "dependencies": {"galaxy": {"collections": ["flotta.edge"]}}}
+PAGE = ROOT / "docs/how-to/manage-from-any-controller.md"
 
 
 def output(*command: str | Path) -> str:
@@ -64,9 +64,16 @@ def test_ansible_builder_finds_the_requirements_and_they_are_enough(
 
 
 def test_ansible_builder_accepts_an_environment_with_the_collection(
-    builder: Path, tmp_path: Path
+    controller: BareController, builder: Path, tmp_path: Path
 ) -> None:
+    """The definition is that of the documentation, with the artifact beside it."""
+    (shown,) = re.findall(r"```yaml\n(version: 3\n.*?)```", PAGE.read_text(), re.S)
     definition = tmp_path / "execution-environment.yml"
-    definition.write_text(yaml.safe_dump(DEFINITION))
+    definition.write_text(shown)
+    (artifact,) = controller.folder.glob("flotta-edge-*.tar.gz")
+    (tmp_path / artifact.name).symlink_to(artifact)
     output(builder, "create", "--file", definition, "--context", tmp_path / "context")
-    assert (tmp_path / "context/Containerfile").exists()
+    assert (tmp_path / "context/_build/collections" / artifact.name).exists()
+    base = re.search(r"name: (\S+)", shown)
+    assert base
+    assert base[1] in (tmp_path / "context/Containerfile").read_text()
