@@ -32,15 +32,9 @@ PYTHON
 # ansible-test passes no PIP_… to pip, and the home is another one: an index, its CA or a longer timeout
 # would be forgotten.
 pip_settings() {
-  local name
-  mkdir -p "$home/.pip" "$home/.config/pip"
-  for name in .pip/pip.conf .config/pip/pip.conf; do
-    if [ -e "$HOME/$name" ]; then cp "$HOME/$name" "$home/.pip/pip.conf"; fi
-  done
-  {
-    printf '[global]\nretries = 10\n'
-    env | sed -En 's/^PIP_(RETRIES|CONFIG_FILE)=.*//; s/^PIP_([A-Z_]+)=/\L\1 = /p' | sed -E ':a s/^([a-z-]*)_/\1-/; ta'
-  } >"$home/.config/pip/pip.conf"
+  rm -f "$home/.pip/pip.conf" # of earlier releases of this script
+  mkdir -p "$home/.config/pip"
+  "$core/bin/python" scripts/pip_settings.py >"$home/.config/pip/pip.conf"
 }
 
 sanity() { (cd "$copy" && PYTHONPATH='' HOME=$home PATH=$core/bin:$PATH ansible-test sanity --color no --python "$python_version" "$@"); }
