@@ -90,4 +90,4 @@ venv-molecule:
 	@scripts/venv.sh $(PYTHON) .venv-molecule requirements/molecule.txt
 
 wheel: venv-site
-	@scripts/wheel.sh .venv-site/bin/python $(if $(COLLECTION),'$(abspath $(COLLECTION))')
+	@scripts/wheel.sh .venv-site/bin/python $(if $(COLLECTION),'$(COLLECTION)')

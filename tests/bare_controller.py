@@ -100,6 +100,7 @@ def install_artifact(controller: BareController) -> None:
     folder = controller.folder
     (folder / "home").mkdir()
     copy = _output(ROOT / "scripts/copy_collection.sh", folder / "source")
+    (Path(copy) / ".cache").mkdir()  # of tools, which keep folders like this in a checkout
     _succeed(controller.ansible("galaxy", "collection", "build", copy))
     (artifact,) = folder.glob("flotta-edge-*.tar.gz")
     _succeed(controller.ansible("galaxy", "collection", "install", "--offline", str(artifact)))

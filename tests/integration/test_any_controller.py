@@ -57,6 +57,7 @@ def test_it_has_nothing_of_ours(controller: BareController) -> None:
     found = {folder.name for folder in controller.folder.glob("venv/lib/*/site-packages/*")}
     assert {"ansible", "kubernetes"} <= found
     assert not found & {"flotta", "msgspec", "boto3", "podman"}
+    assert not [*controller.folder.glob("collections/ansible_collections/flotta/edge/.*")]
 
 
 def test_the_playbook_has_every_module_that_needs_no_flotta() -> None:
