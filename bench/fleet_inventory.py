@@ -165,7 +165,7 @@ def copied(device: dict[str, Any], number: int) -> bytes:
     metadata |= {"name": f"device-{number:05}", "labels": device_labels(number)}
     metadata["uid"] = f"{metadata['uid'][:-5]}{number:05}"
     for interface in device["status"]["hardware"]["interfaces"]:
-        interface["ipv4Addresses"] = [f"10.20.{number // 250}.{number % 250}/16"]
+        interface["ipv4Addresses"] = [f"10.20.{number // 250 + 2}.{number % 250}/16"]
     return json.dumps(device, separators=(",", ":")).encode()
 
 

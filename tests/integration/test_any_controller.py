@@ -82,6 +82,7 @@ def read_inventory(controller: BareController, sites: dict[str, Site]) -> set[st
     for engine, site in sites.items():
         file = controller.folder / f"{engine}.flotta.yml"
         source = {"plugin": "flotta.edge.fleet", "kubeconfig": str(site.kubeconfig)}
+        source["hostname"] = "name"
         file.write_text(json.dumps(source))
         options += ["--inventory", str(file)]
     done = controller.ansible("inventory", *options, "--list")

@@ -40,7 +40,7 @@ class Site:
     def fill(self) -> None:
         """Make devices and a request."""
         self.api = Api(Path(self.kubeconfig))
-        for namespace in ("north", "south"):
+        for namespace in ("north", "south", "west"):
             self.create("/api/v1/namespaces", "Namespace", {"metadata": {"name": namespace}})
         till = {"role": "till", "flotta/member-of": "shops"}
         ready = {"conditions": [condition("Ready")], "phase": "up"}
@@ -51,6 +51,12 @@ class Site:
         self.device(
             "south", "camera-1", {"role": "camera"}, {"hardware": hostile, "phase": TEMPLATE}
         )
+        self.device("west", "till-9", {}, reporting("198.51.100.66"))
+        self.device("west", "till-8", {}, reporting("198.51.100.67"))
+        self.device("west", "fleet", {}, reporting("192.0.2.10"))
+        self.device("west", "production", {"x": "y", "kind": "z1"}, {"phase": "2"})
+        self.device("west", "small", {})
+        self.device("west", "z1", {})
         features = {"hardware": {**hostile, "interfaces": []}}
         spec = {"targetNamespace": "south", "approved": False, "features": features}
         self.create(
@@ -108,6 +114,12 @@ def plain(value: dict[str, Any]) -> Any:
     return value["__ansible_unsafe"] if set(value) == {"__ansible_unsafe"} else value
 
 
+def reporting(address: str) -> dict[str, Any]:
+    interface = {"name": "eth0", "flags": [], "ipv4Addresses": [f"{address}/24"]}
+    hardware = {"hostname": "h", "disks": [], "gpus": [], "interfaces": [interface]}
+    return {"hardware": hardware}
+
+
 def condition(kind: str) -> dict[str, str]:
     words = {"type": kind, "status": "True", "reason": "Heard", "message": "It is there."}
     return {**words, "lastTransitionTime": "2026-05-01T12:00:00Z"}
@@ -128,23 +140,73 @@ def hosts(listed: dict[str, Any], group: str) -> list[str]:
 
 
 def test_devices_are_hosts_with_groups_and_what_the_control_plane_knows(site: Site) -> None:
-    listed, said = site.inventory(site.source("all", control_plane_host="plane", requests=True))
-    names = ["camera-1", "north_till-1", "south_localhost", "south_till-1"]
+    options = {"control_plane_host": "plane", "requests": True, "namespaces": ["north", "south"]}
+    listed, said = site.inventory(site.source("all", **options))
+    names = ["north_till-1", "south_camera-1", "south_localhost", "south_till-1"]
     assert hosts(listed, "flotta_devices") == names
     assert hosts(listed, "flotta_control_plane") == ["plane"]
     assert hosts(listed, "label_role_till") == ["north_till-1", "south_till-1"]
     for group in ("set_shops", "workload_os_stats", "phase_up", "state_ready", "namespace_north"):
         assert hosts(listed, group) == ["north_till-1"], group
     variables = listed["_meta"]["hostvars"]
-    till, camera = variables["north_till-1"], variables["camera-1"]
+    till, camera = variables["north_till-1"], variables["south_camera-1"]
     assert (till["device_id"], till["device_namespace"]) == ("till-1", "north")
     assert till["flotta_device"]["ready"] is True
     assert till["flotta_device"]["conditions"]["Ready"]["reason"] == "Heard"
-    assert "ansible_host" not in till
+    assert till["ansible_host"] == "north_till-1.no-address.invalid"
     assert camera["ansible_host"] == "192.0.2.7"
-    assert hosts(listed, "flotta_requests") == ["camera-2"]
-    assert variables["camera-2"]["flotta_request"]["namespace"] == "south"
-    assert "north_till-1, south_localhost, south_till-1 have the namespace in the name" in said
+    assert hosts(listed, "flotta_requests") == ["request_south_camera-2"]
+    assert variables["request_south_camera-2"]["flotta_request"]["namespace"] == "south"
+    assert "WARNING" not in said
+
+
+OTHERS = """
+[flotta_devices]
+till-9 ansible_host=192.0.2.21 secret=s3cr3t
+till-8 device_namespace=west flotta_device=mine
+[flotta_control_plane]
+fleet ansible_host=192.0.2.10
+[production]
+desk
+[phase_2]
+[phase_2:vars]
+secret=s3cr3t
+"""
+
+
+def test_devices_take_over_no_host_no_group_and_no_address(site: Site) -> None:
+    (site.folder / "others.ini").write_text(OTHERS)
+    source = site.source(
+        "west",
+        hostname="name",
+        namespaces=["west"],
+        groups={"small": "true", "canary": "flotta_device.labels.x is defined"},
+        keyed_groups=[{"key": "flotta_device.labels.kind", "prefix": "", "separator": ""}],
+    )
+    again = site.source("again", field_selector="metadata.name=z1")
+    listed, said = site.inventory(site.folder / "others.ini", source, again)
+    variables = listed["_meta"]["hostvars"]
+    assert variables["till-9"] == {"ansible_host": "192.0.2.21", "secret": "s3cr3t"}
+    assert variables["till-8"]["flotta_device"] == "mine"
+    assert variables["till-8"]["device_id"] == "till-8"
+    assert "ansible_host" not in variables["till-8"]
+    assert variables["fleet"] == {"ansible_host": "192.0.2.10"}
+    renamed = ["west_fleet", "west_production", "west_small", "west_till-9", "west_z1"]
+    assert hosts(listed, "small") == ["till-8", *renamed]
+    assert hosts(listed, "flotta_devices") == ["till-8", "till-9", *renamed]
+    assert listed["canary"] == {"hosts": ["west_production"]}
+    assert hosts(listed, "z1") == ["west_production"]
+    assert hosts(listed, "production") == ["desk"]
+    assert hosts(listed, "phase_2") == []
+    assert "secret" not in variables["west_production"]
+    assert variables["west_fleet"]["ansible_host"] == "west_fleet.no-address.invalid"
+    for sentence in (
+        "west/fleet reports 192.0.2.10, which fleet has as well",
+        "west/production is not in the group phase_2, although it reports so",
+        "west_fleet, west_production, west_small, west_till-9, west_z1 have the namespace",
+        "west/z1 is left out, because it is the host west_z1 of another source",
+    ):
+        assert sentence in said, said
 
 
 def test_what_devices_write_is_never_a_template(site: Site) -> None:
@@ -164,10 +226,10 @@ def test_what_devices_write_is_never_a_template(site: Site) -> None:
             {
                 "ansible.builtin.copy": {
                     "content": "{{ flotta_device.hardware.hostname }} {{ copied }} "
-                    "{{ hostvars['camera-1'] | to_json }} {{ joined | default('') }}",
+                    "{{ hostvars['south_camera-1'] | to_json }} {{ joined | default('') }}",
                     "dest": "{{ playbook_dir }}/copied",
                 },
-                "when": "inventory_hostname == 'camera-1'",
+                "when": "inventory_hostname == 'south_camera-1'",
             },
             {
                 "ansible.builtin.debug": {"msg": "{{ hostvars[inventory_hostname] }}"},
@@ -186,11 +248,43 @@ def test_what_devices_write_is_never_a_template(site: Site) -> None:
     assert not (site.folder / "evaluated").exists()
 
 
+BEFORE_2_19 = """
+import sys, types
+from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.plugins.loader import init_plugin_loader, inventory_loader
+from ansible.utils import unsafe_proxy
+for owner in BaseInventoryPlugin.__mro__:
+    if "trusted_by_default" in vars(owner):
+        del owner.trusted_by_default
+unsafe_proxy.AnsibleUnsafeText = Marked = type("Marked", (str,), {})
+init_plugin_loader([])
+plugin = inventory_loader.get("flotta.edge.fleet")
+without_templates = sys.modules[type(plugin).__module__].without_templates
+marked = without_templates({"name": "a", "labels": {"k": "b"}, "addresses": ["c"], "ready": True})
+texts = [marked["name"], marked["labels"]["k"], marked["addresses"][0]]
+print([type(text) is Marked for text in texts], marked["ready"])
+"""
+
+
+def test_every_text_of_a_device_is_marked_before_ansible_core_2_19() -> None:
+    collections = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections")}
+    done = subprocess.run(
+        [sys.executable, "-c", BEFORE_2_19], env=collections, capture_output=True, text=True
+    )
+    assert done.stdout.split("\n")[-2:-1] == ["[True, True, True] True"], done.stderr
+
+
 def test_selection_names_and_other_sources_decide_which_hosts_there_are(site: Site) -> None:
     (site.folder / "static.ini").write_text("camera-1 ansible_host=198.51.100.1\n[shops]\ndesk\n")
     one, said = site.inventory(
         site.folder / "static.ini",
-        site.source("south", namespaces=["south"], label_selector="role", group_by=["label"]),
+        site.source(
+            "south",
+            hostname="name",
+            namespaces=["south"],
+            label_selector="role",
+            group_by=["label"],
+        ),
     )
     assert hosts(one, "flotta_devices") == ["south_camera-1", "till-1"]
     assert one["_meta"]["hostvars"]["camera-1"] == {"ansible_host": "198.51.100.1"}
@@ -198,7 +292,7 @@ def test_selection_names_and_other_sources_decide_which_hosts_there_are(site: Si
     assert "namespace_south" not in one
     two, said = site.inventory(
         site.source(
-            "named", hostname="namespaced", hostname_prefix="eu-", states=["ready"], hardware=[]
+            "named", hostname_prefix="eu-", namespaces=["north"], states=["ready"], hardware=[]
         )
     )
     assert hosts(two, "flotta_devices") == ["eu-north_till-1"]
@@ -217,6 +311,9 @@ def test_failure_says_what_to_do(site: Site) -> None:
         site.source("untrusted", kubeconfig=str(untrusted)),
         site.source("selector", label_selector="role in ("),
         site.source("network", address_networks=["10.0.0.0/33"]),
+        site.source("unknown", label_selectors="role=till"),
+        site.source("namespace", namespaces=["nort"]),
+        site.source("plane", control_plane_host="all"),
         site.source("other").rename(site.folder / "other.yml"),
     )
     assert listed["_meta"]["hostvars"] == {}
@@ -228,8 +325,14 @@ def test_failure_says_what_to_do(site: Site) -> None:
         "The resource API refused the request",
         "10.0.0.0/33, which is not a network",
         "could not be verified by inventory plugin",
+        "There is no option label_selectors. ansible-doc -t inventory flotta.edge.fleet has all",
+        "No device was found in nort. Check namespaces",
+        "control_plane_host is all, which is the name of a group. Name a host",
     ):
         assert sentence in said, sentence
+    assert (
+        said.count("There is no kubeconfig") == 2
+    )  # Ansible tells each error in short and at length
     assert "Traceback" not in said
 
 
@@ -245,7 +348,6 @@ def test_warm_cache_makes_no_request_and_is_of_one_question(site: Site, tmp_path
         "cache": True,
         "cache_plugin": "ansible.builtin.jsonfile",
         "cache_connection": str(tmp_path / "cache"),
-        "hostname": "namespaced",
     }
     cached = site.source("cached", **options)
     first, _ = site.inventory(cached)
@@ -256,7 +358,11 @@ def test_warm_cache_makes_no_request_and_is_of_one_question(site: Site, tmp_path
         flushed = site.ansible("playbook", "-i", cached, "--flush-cache", "nothing.json")
         assert "does not answer" in " ".join(flushed.stderr.split())
         other = site.source("cached", **options, namespaces=["south"])
-        assert "does not answer" in site.inventory(other)[1]
+        changed = site.folder / "changed"
+        changed.write_text(Path(site.kubeconfig).read_text() + "\n# of another control plane\n")
+        of_other = site.source("of-other", **{**options, "kubeconfig": str(changed)})
+        said = site.inventory(other, of_other)[1]
+        assert said.count("The resource API does not answer") == 2 * 2
     finally:
         site.engine.start()
     assert hosts(site.inventory(other)[0], "flotta_devices") != hosts(first, "flotta_devices")

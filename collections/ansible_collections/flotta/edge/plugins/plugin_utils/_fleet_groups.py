@@ -16,6 +16,7 @@ from ansible_collections.flotta.edge.plugins.plugin_utils._fleet_records import 
 )
 
 UNSAFE = re.compile(r"[^A-Za-z0-9_]")
+REPORTED = "device."  # prefix of labels that follow from what a device reports
 WITH_OWN_GROUPS = (MEMBER_LABEL, "workload/")  # labels whose meaning has groups of its own
 Origin = tuple[str, ...]  # what a group is made of: a word, and what follows it
 
@@ -23,10 +24,17 @@ Origin = tuple[str, ...]  # what a group is made of: a word, and what follows it
 class GroupNames:
     """Tells the groups of devices, and notes which of them are made of different values.
 
-    `kinds` are words of GROUPS, `label_patterns` shell patterns of label keys; one that begins with ! leaves out what it matches.
+    `kinds` are words of GROUPS, `label_patterns` shell patterns of label keys; one that begins with ! leaves out what it matches. `foreign`
+    are groups of other sources, to which no device brings itself by what it reports.
     """
 
-    def __init__(self, kinds: Collection[str], label_patterns: Sequence[str]) -> None:
+    def __init__(
+        self, kinds: Collection[str], label_patterns: Sequence[str], foreign: Collection[str] = ()
+    ) -> None:
+        self._foreign = frozenset(foreign)
+        self.refused: dict[
+            str, str
+        ] = {}  # foreign groups, each with a device that reports its value
         self._sources = [GROUPS[kind] for kind in GROUPS if kind in kinds and kind != "label"]
         self._with_labels = "label" in kinds
         self._patterns = label_patterns
@@ -44,7 +52,13 @@ class GroupNames:
                 for key, value in record["labels"].items()
                 if self._has_group(key)
             ]
-        return list(dict.fromkeys(map(self._name, origins)))
+        names = dict.fromkeys(map(self._name, origins))
+        if not self._foreign.isdisjoint(names):
+            for name in {self._name(origin) for origin in origins if _is_reported(origin)}:
+                if name in self._foreign:
+                    del names[name]
+                    self.refused.setdefault(name, f"{record['namespace']}/{record['name']}")
+        return list(names)
 
     def _name(self, origin: Origin) -> str:
         known = self._names.get(origin)
@@ -63,11 +77,18 @@ class GroupNames:
         return self._keys[key]
 
 
+def _is_reported(origin: Origin) -> bool:
+    """Tell whether a device itself chooses what a group is made of."""
+    return origin[0] == "phase" or (origin[0] == "label" and origin[1].startswith(REPORTED))
+
+
 def _matches(key: str, patterns: Sequence[str]) -> bool:
-    """Tell whether a key matches a pattern, and none of those that leave out."""
+    """Tell whether a key matches a pattern, and none of those that leave out. Where all leave out, the others match."""
     refused = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
     accepted = [pattern for pattern in patterns if not pattern.startswith("!")]
-    return any(fnmatch.fnmatchcase(key, pattern) for pattern in accepted or ["*"]) and not any(
+    if refused and not accepted:
+        accepted = ["*"]
+    return any(fnmatch.fnmatchcase(key, pattern) for pattern in accepted) and not any(
         fnmatch.fnmatchcase(key, pattern) for pattern in refused
     )
 
@@ -110,6 +131,24 @@ def describe_mixed(mixed: Mapping[str, tuple[Origin, Origin]]) -> str:
     )
 
 
+def describe_refused(refused: Mapping[str, str]) -> str:
+    """Return a sentence about groups of other sources, to which devices would belong by what they report."""
+    name, device = next(iter(refused.items()))
+    more = f", nor are devices in {len(refused) - 1} other groups" if len(refused) > 1 else ""
+    return (
+        f"{device} is not in the group {name}, although it reports so, because another source made that group{more}. "
+        "Call that group otherwise, or leave phase out of group_by and device.* out of label_groups."
+    )
+
+
 def _text(origin: Sequence[Any]) -> str:
     word, *rest = origin
     return f"{word} {'='.join(rest)}"
+
+
+def warnings(groups: GroupNames) -> list[str]:
+    """Return a sentence for each kind of group that is not as one may expect."""
+    return [
+        *([describe_mixed(groups.mixed)] if groups.mixed else ()),
+        *([describe_refused(groups.refused)] if groups.refused else ()),
+    ]

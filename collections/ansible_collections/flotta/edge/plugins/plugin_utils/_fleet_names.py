@@ -9,28 +9,24 @@ A device may choose its id. Were it called like another host, plays for that hos
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Container, Iterable
 
 from ansible_collections.flotta.edge.plugins.plugin_utils._fleet_records import Record
 
 
 class HostNames:
-    """Gives each device its name.
+    """Gives each device and request its name.
 
-    `always_namespaced` puts the namespace before each name, `prefix` is put before that. `is_taken` tells whether a name is that of
-    something else in the inventory.
+    `namespaced` puts the namespace before each name, `prefix` is put before that. `taken` are the names of everything else in the
+    inventory.
     """
 
     def __init__(
-        self,
-        records: Iterable[Record],
-        always_namespaced: bool,
-        prefix: str,
-        is_taken: Callable[[str], bool],
+        self, records: Iterable[Record], namespaced: bool, prefix: str, taken: Container[str]
     ) -> None:
         keys = {(record["namespace"], record["name"]) for record in records}
         self._counts = Counter(name for _namespace, name in keys)
-        self._always, self._prefix, self._is_taken = always_namespaced, prefix, is_taken
+        self._namespaced, self._prefix, self._taken = namespaced, prefix, taken
         self.renamed: list[str] = []  # names that would have been of something else
         self.left_out: list[str] = []  # devices without a name that is free
 
@@ -40,15 +36,22 @@ class HostNames:
         The second one is NAMESPACE_NAME: `_` is in no name of a device or namespace, so it is that of no other device.
         """
         plain = f"{self._prefix}{record['name']}"
-        if not self._always and self._counts[record["name"]] == 1 and not self._is_taken(plain):
+        if not self._namespaced and self._counts[record["name"]] == 1 and plain not in self._taken:
             return plain
-        name = f"{self._prefix}{record['namespace']}_{record['name']}"
-        if self._is_taken(name):
-            self.left_out.append(f"{record['namespace']}/{record['name']}")
-            return None
-        if not self._always:
+        name = self._free(f"{record['namespace']}_{record['name']}", record)
+        if name and not self._namespaced:
             self.renamed.append(name)
         return name
+
+    def of_request(self, record: Record) -> str | None:
+        """Return the name of a request, which is never that of a device: nobody trusts it yet."""
+        return self._free(f"request_{record['namespace']}_{record['name']}", record)
+
+    def _free(self, name: str, record: Record) -> str | None:
+        if f"{self._prefix}{name}" not in self._taken:
+            return f"{self._prefix}{name}"
+        self.left_out.append(f"{record['namespace']}/{record['name']}")
+        return None
 
 
 def describe_renamed(names: list[str]) -> str:
@@ -70,3 +73,11 @@ def describe_left_out(names: list[str]) -> str:
 def _first(names: list[str]) -> str:
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(sorted(names)[:5]) + more
+
+
+def warnings(names: HostNames) -> list[str]:
+    """Return a sentence for each kind of name that is not as one may expect."""
+    return [
+        *([describe_renamed(names.renamed)] if names.renamed else ()),
+        *([describe_left_out(names.left_out)] if names.left_out else ()),
+    ]

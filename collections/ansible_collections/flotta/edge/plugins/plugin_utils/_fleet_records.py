@@ -71,6 +71,18 @@ def request_record(
     }
 
 
+def read_cached(text: Any) -> list[list[Record]] | None:
+    """Return the devices and requests that the cache has, None for what this release did not write."""
+    try:
+        devices, requests = found = json.loads(text)
+        fits = all(record.keys() == DEVICE_KEYS for record in devices) and all(
+            record.keys() == REQUEST_KEYS for record in requests
+        )
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return found if fits else None
+
+
 def _keyed(entries: Sequence[Mapping[str, Any]] | None, key: str) -> dict[str, dict[str, Any]]:
     """Return a list of the API as a dictionary, by the field that is its key there."""
     return {
@@ -91,3 +103,7 @@ def _chosen(hardware: Mapping[str, Any], parts: Collection[str]) -> Record:
 
 def _size(value: object) -> int:
     return len(json.dumps(value))
+
+
+DEVICE_KEYS = device_record({"metadata": {"name": ""}}, "", ()).keys()
+REQUEST_KEYS = request_record({"metadata": {"name": ""}}, "", "", ()).keys()
