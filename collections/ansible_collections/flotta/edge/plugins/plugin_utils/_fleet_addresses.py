@@ -117,7 +117,7 @@ class Addresses:
         self.refused: list[tuple[str, str, str]] = []  # devices, addresses and who else has them
 
     def of(self, record: Record, host: str) -> str | None:
-        """Return the value of `ansible_host` for a device whose host has this name, None where Ansible shall connect to that name.
+        """Return the value of `ansible_host` for a device whose host has this name, None where Ansible connects to that name.
 
         A device without an address is nowhere: its name, which it may choose itself, must not be looked up instead.
         """
@@ -154,7 +154,7 @@ def describe_refused(refused: Sequence[tuple[str, str, str]]) -> str:
     ]
     more = f"; and {len(cases) - 5} more" if len(cases) > 5 else ""
     return (
-        f"An address is no ansible_host, because it is not that of one device alone: {'; '.join(cases[:5])}{more}. "
+        f"Addresses of more than one device or host are not used as ansible_host: {'; '.join(cases[:5])}{more}. "
         "Restrict address_networks, or set ansible_host of these devices in host_vars."
     )
 
