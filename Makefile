@@ -7,7 +7,7 @@
 # make status      the table of the fleet
 # make check       format, lint, types, docs, unit tests
 # make test        everything, on a fresh machine; PARTS="check site" only those (see scripts/test.sh)
-# make molecule    the Molecule scenarios of the collection; SCENARIO="default absent" only those
+# make molecule    the Molecule scenarios of the collection; SCENARIO="default absent" only those, STEP=destroy only that
 # make test-deep   tests that need repetition: many power cuts, long outages, a long fuzz, sanity on
 #                  every ansible-core, Galaxy's importer; PARTS="fuzz" only that (see scripts/test_deep.sh)
 # make screenshots the pictures of the documentation, from boots of the device ISO

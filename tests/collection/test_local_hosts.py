@@ -110,7 +110,7 @@ def test_containers_of_another_site_are_left_alone(folder: Path) -> None:
     old = other_site(other)
     result = playbook("local_hosts", folder)
     assert result.returncode != 0
-    assert f"belongs to the site in {other}. Run make clean-site there first" in " ".join(
+    assert f"belongs to the site in {other}. Remove that site first" in " ".join(
         (result.stdout + result.stderr).split()
     )
     assert podman("container", "inspect", "--format={{.Id}}", CONTAINER) == old
