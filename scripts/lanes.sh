@@ -97,11 +97,12 @@ changes_nothing() {
   [ "${PIPESTATUS[0]}" = 0 ] && grep -q 'changed=' "$report" && ! grep -q 'changed=[1-9]' "$report"
 }
 
-# nothing_is_left FOLDER NETWORK: succeed if neither exists, nor a container of the site in the folder.
+# nothing_is_left FOLDER: succeed if it does not exist, nor a container or network of the site in the folder. Podman sees the
+# networks of one back end only; that of local hosts is in these settings.
 nothing_is_left() {
-  local left
+  local left settings=collections/ansible_collections/flotta/edge/roles/local_hosts/files/containers.conf
   left=$(podman ps --all --filter "label=flotta.edge.site=$PWD/$1" --format '{{.Names}}'
-    podman network ls --format '{{.Name}}' | grep -x "$2"
+    CONTAINERS_CONF=$PWD/$settings podman network ls --filter "label=flotta.edge.site=$PWD/$1" --format '{{.Name}}'
     ls -d "$1" 2>/dev/null)
   [ -z "$left" ] || { echo "Still there: $left"; return 1; }
 }
@@ -113,16 +114,16 @@ no_pods_are_left() {
   [ -z "$left" ] || { echo "Still there: $left"; return 1; }
 }
 
-# clean TARGET FOLDER NETWORK: remove a site, unless KEEP_SITE is set.
+# clean TARGET FOLDER: remove a site, unless KEEP_SITE is set.
 clean() {
   [ -z "${KEEP_SITE:-}" ] || return 0
   part "$1" make "$1"
-  part "nothing is left after $1" nothing_is_left "$2" "$3"
+  part "nothing is left after $1" nothing_is_left "$2"
 }
 
 # no_scenario_is_left SCENARIO: see that scripts/molecule.sh has removed its hosts, unless KEEP_SITE is set.
 no_scenario_is_left() {
-  [ -n "${KEEP_SITE:-}" ] || part "nothing is left of Molecule, $1" nothing_is_left ".cache/molecule/$1" "flotta-molecule-$1"
+  [ -n "${KEEP_SITE:-}" ] || part "nothing is left of Molecule, $1" nothing_is_left ".cache/molecule/$1"
 }
 
 # Table and sum need no virtual environment, so they are printed even if creating it failed.

@@ -5,7 +5,8 @@
 #
 # A scenario that fails does not stop the others. An `absent` that follows `default` removes its site. `upgrade` is left out where
 # this clone has no earlier release. With KEEP_SITE=1 the hosts stay. Everything that the scenarios write on this machine is in
-# .cache/molecule and .cache/flotta. Exit code 77: every scenario was left out.
+# .cache/molecule and .cache/flotta. Exit code 77: every scenario was left out. Environment: STEP, a command of Molecule to run in
+# place of the whole scenario, on hosts that stay; FLOTTA_SITE_NAME, prefix of containers and networks (flotta-molecule).
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 top=$PWD
@@ -20,12 +21,16 @@ clean() { [ -z "$scenario" ] || [ -n "${KEEP_SITE:-}" ] || destroy; }
 trap clean EXIT
 trap 'exit 1' INT TERM HUP
 
+# is_left FOLDER: tell whether a site, or only its hosts, are there.
+is_left() { [ -d "$1" ] || [ -n "$(podman ps --all --quiet --filter "label=flotta.edge.site=$1")" ]; }
+
 # run SCENARIO: exit code 77 if it needs what is not here.
 run() {
   if [ "$1" = upgrade ]; then FLOTTA_FORMER_ARTIFACT=$("$top/scripts/former_artifact.sh") || return; fi
+  [ -z "${STEP:-}" ] || { molecule "$STEP" --scenario-name "$1"; return; }
   scenario=$1
   molecule reset --scenario-name "$1" >/dev/null || return # what a broken run noted
-  [ ! -d "$FLOTTA_MOLECULE_DIRECTORY/$1" ] || destroy || return # its hosts; absent has no folder of its own
+  ! is_left "$FLOTTA_MOLECULE_DIRECTORY/$1" || destroy || return # absent has no folder of its own
   molecule test --scenario-name "$1" --destroy never
 }
 

@@ -50,7 +50,7 @@ site() {
   # One of them is the second run, which changes nothing.
   tests "tests of the artifact" tests/collection/test_artifact.py --timeout=1800
   tests "end-to-end tests" tests/e2e --timeout=1800
-  clean clean-site .site flotta-site
+  clean clean-site .site
 }
 
 # All hosts on this machine have the same image; the first site builds it.
@@ -79,7 +79,7 @@ remote() {
   part "site-remote" make site-remote
   part "a second run with a data store changes nothing" changes_nothing make site-remote
   FLOTTA_SITE=.site-remote tests "end-to-end tests with a data store" tests/e2e --timeout=900
-  clean clean-site-remote .site-remote "${FLOTTA_SITE_NAME:-flotta-remote}"
+  clean clean-site-remote .site-remote
 }
 
 # A site from nothing, and everything removed again, by the collection's own scenarios. All local sites at a time, with these
@@ -103,7 +103,7 @@ kubernetes() {
   part "a second run on Kubernetes changes nothing" changes_nothing make site-kubernetes
   tests "tests of the image" tests/cluster --timeout=900
   FLOTTA_SITE=.site-kubernetes tests "end-to-end tests on Kubernetes" tests/e2e --timeout=1800
-  clean clean-site-kubernetes .site-kubernetes "${FLOTTA_SITE_NAME:-flotta-kubernetes}"
+  clean clean-site-kubernetes .site-kubernetes
 }
 
 heading "set-up"

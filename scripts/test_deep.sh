@@ -72,14 +72,14 @@ sites() {
     part "site" make site
     tests "repetition on local hosts" tests/collection -m deep --timeout=1800 --ignore=tests/collection/test_execution_environment.py
     tests "repetition end to end" tests/e2e -m deep --timeout=7200
-    clean clean-site .site flotta-site
+    clean clean-site .site
   fi
   if wanted molecule; then molecule; fi
   if wanted kubernetes; then
     has_run "Kubernetes"
     part "site-kubernetes" make site-kubernetes
     FLOTTA_SITE=.site-kubernetes tests "repetition end to end on Kubernetes" tests/e2e -m deep --timeout=7200
-    clean clean-site-kubernetes .site-kubernetes "${FLOTTA_SITE_NAME:-flotta-kubernetes}"
+    clean clean-site-kubernetes .site-kubernetes
   fi
 }
 

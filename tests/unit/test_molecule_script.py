@@ -104,6 +104,17 @@ def test_a_scenario_that_fails_stops_only_what_goes_on_from_it(checkout: Path) -
     assert calls(checkout) == ["test default", *removed]
 
 
+def test_what_is_left_is_removed_first(checkout: Path) -> None:
+    (checkout / ".cache/molecule/many").mkdir(parents=True)
+    assert run(checkout, "many")[0] == 0
+    assert calls(checkout) == ["destroy many", "test many", "destroy many"]
+
+
+def test_a_step_runs_alone(checkout: Path) -> None:
+    assert run(checkout, "default", "absent", STEP="test")[0] == 0
+    assert calls(checkout) == ["test default", "test absent"]
+
+
 def test_kept_hosts_are_no_failure(checkout: Path) -> None:
     (checkout / ".cache/molecule/many").mkdir(parents=True)
     for keep, code in {"1": 0, "": 1}.items():
