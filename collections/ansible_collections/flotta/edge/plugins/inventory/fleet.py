@@ -514,22 +514,23 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _add_host(self, planned: PlannedHost) -> None:
         self.inventory.add_host(planned.name, group=planned.group)
-        host = self.inventory.hosts[planned.name]
-        composed = planned.constructed.variables
-        for key, value in planned.all_variables.items():
-            if key in composed:
-                self.inventory.set_variable(planned.name, key, value)
-            else:
-                # Not by the method of the inventory, which since ansible-core 2.19 spends 1 ms on notes of where each text comes from.
-                host.set_variable(key, value)
+        host, composed = self.inventory.hosts[planned.name], planned.constructed.variables
+        # Not by the method of the inventory, which since ansible-core 2.19 spends 1 ms on notes of where each text comes from.
+        own = {
+            key: planned.all_variables[key] for key in planned.all_variables if key not in composed
+        }
+        host.vars.update(own)
+        for key in planned.all_variables.keys() - own.keys():
+            self.inventory.set_variable(planned.name, key, composed[key])
+        known = self.inventory.groups  # once: Ansible wraps each access
         for name in (*planned.groups, *planned.constructed.groups):
-            self._group(name).add_host(host)
+            (known.get(name) or self._new_group(name)).add_host(host)
         for name, child in planned.constructed.parents:
-            self._group(name).add_child_group(self._group(child))
+            parent = known.get(name) or self._new_group(name)
+            parent.add_child_group(known[child])
 
-    def _group(self, name: str) -> Any:
-        known = self.inventory.groups.get(name)
-        return known or self.inventory.groups[self.inventory.add_group(name)]
+    def _new_group(self, name: str) -> Any:
+        return self.inventory.groups[self.inventory.add_group(name)]
 
 
 def device_variables(record: Record) -> dict[str, Any]:
