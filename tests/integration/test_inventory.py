@@ -362,7 +362,8 @@ def test_warm_cache_makes_no_request_and_is_of_one_question(site: Site, tmp_path
         changed.write_text(Path(site.kubeconfig).read_text() + "\n# of another control plane\n")
         of_other = site.source("of-other", **{**options, "kubeconfig": str(changed)})
         said = site.inventory(other, of_other)[1]
-        assert said.count("The resource API does not answer") == 2 * 2
+        assert "The resource API does not answer" in said
+        assert said.count("as an inventory source") == 2
     finally:
         site.engine.start()
     assert hosts(site.inventory(other)[0], "flotta_devices") != hosts(first, "flotta_devices")
