@@ -330,9 +330,8 @@ def test_failure_says_what_to_do(site: Site) -> None:
         "control_plane_host is all, which is the name of a group. Name a host",
     ):
         assert sentence in said, sentence
-    assert (
-        said.count("There is no kubeconfig") == 2
-    )  # Ansible tells each error in short and at length
+    # Since 2.19, Ansible tells an error in short and at length.
+    assert said.count("There is no kubeconfig") <= 2
     assert "Traceback" not in said
 
 
