@@ -207,8 +207,11 @@ def uneven(device: Device, listener: Listener) -> Iterator[Pod]:
 def test_a_container_in_a_crash_loop_is_paused_alone(uneven: Pod, device: Device) -> None:
     status = uneven.wait_reason("CrashLoopBackOff", 300)
     assert status["status"] == "Degraded"
-    sentence = 'container "bad" exited with code 3; its log ends with: begin | no key'
-    assert {status["message"], *messages(device, "uneven")} == {sentence}
+    exited = 'container "bad" exited with code 3'
+    sentence = f"{exited}; its log ends with: begin | no key"
+    assert status["message"] == sentence
+    # On a busy device, a heartbeat may overtake the journal, which has no log yet.
+    assert messages(device, "uneven") <= {sentence, exited}
     main = starts(uneven)["main"]
     wait_until(lambda: 'container "bad" crashes in a loop; it is held' in device.journal(), 300)
     wait_until(lambda: uneven.containers()["bad"].state == "exited", 120)
