@@ -20,6 +20,7 @@ sanity() {
   local version
   give_way
   has_run "environment"
+  scripts/check_versions.sh 2.18
   for version in 2.17 2.18 2.19 2.20 2.21; do
     part "ansible-test sanity on $version" quiet scripts/sanity.sh "$version"
   done
@@ -73,6 +74,11 @@ sites() {
     tests "repetition on local hosts" tests/collection -m deep --timeout=1800 --ignore=tests/collection/test_execution_environment.py
     tests "repetition end to end" tests/e2e -m deep --timeout=7200
     clean clean-site .site
+  fi
+  if wanted site; then
+    part "site-remote" make site-remote
+    part "a second run with a data store changes nothing" changes_nothing make site-remote
+    clean clean-site-remote .site-remote
   fi
   if wanted molecule; then molecule; fi
   if wanted kubernetes; then
