@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,9 +39,17 @@ class Selection(api.Connection):
 
 
 async def read_selected(
-    client: Client, kind: Kind[ResourceT], selection: Selection
-) -> list[ResourceT]:
-    """Return the selected objects of a kind. Raises ApiError."""
+    client: Client,
+    kind: Kind[ResourceT],
+    selection: Selection,
+    explained: Callable[[Client, list[ResourceT]], Awaitable[Sequence[Any]]],
+) -> Sequence[Any]:
+    """Return the selected objects of a kind, as `explained` returns them if they are to be explained. Raises ApiError."""
+    found = await _read(client, kind, selection)
+    return await explained(client, found) if selection.explain and found else found
+
+
+async def _read(client: Client, kind: Kind[ResourceT], selection: Selection) -> list[ResourceT]:
     if selection.name is not None:
         namespace = selection.namespace or "default"
         found = await client.get_or_none(kind, selection.name, namespace)

@@ -179,10 +179,8 @@ def main() -> None:
     selection = Selection(**module.params)
 
     async def work(client: Client) -> Manifest:
-        found = await read_selected(client, EDGE_DEVICE, selection)
-        if not selection.explain or not found:
-            return {"changed": False, "devices": found}
-        return {"changed": False, "devices": await explained_devices(client, found)}
+        found = await read_selected(client, EDGE_DEVICE, selection, explained_devices)
+        return {"changed": False, "devices": found}
 
     api.run(module, selection, work)
 

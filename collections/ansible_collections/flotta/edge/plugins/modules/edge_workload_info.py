@@ -165,10 +165,8 @@ def main() -> None:
     selection = Selection(**module.params)
 
     async def work(client: Client) -> Manifest:
-        found = await read_selected(client, EDGE_WORKLOAD, selection)
-        if not selection.explain or not found:
-            return {"changed": False, "workloads": found}
-        return {"changed": False, "workloads": await explained_workloads(client, found)}
+        found = await read_selected(client, EDGE_WORKLOAD, selection, explained_workloads)
+        return {"changed": False, "workloads": found}
 
     api.run(module, selection, work)
 
